@@ -1,0 +1,1 @@
+"""The running service: edges, use-cases, storage."""

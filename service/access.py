@@ -1,0 +1,147 @@
+"""Who is calling, in which role, within which scope: asked by every edge, and the one place that says who may what."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import ColumnElement, Connection, false, select, true
+
+from service.errors import NotFound, NotYourRole, Unauthenticated
+from service.storage.tables import AuditEntry, CaseRow, Enterprise, Objection, Token, table
+from workflows.programme import Role
+
+_TOKENS = table(Token)
+_CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
+
+A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
+ANYBODY = frozenset({A, P, U, X, E, D})
+
+# What may be done, by whom. Which events a role may make is the programme's to say; who may make events at all is here.
+MAY: Mapping[str, frozenset[Role]] = {
+    "programmes.read": ANYBODY,
+    "calendar.read": ANYBODY,
+    "enterprises.enter": frozenset({A, U}),
+    "enterprises.amend": frozenset({A, U}),
+    "enterprises.read": frozenset({A, P, U, E, D}),
+    "cases.list": frozenset({U}),
+    "cases.amend": frozenset({U}),
+    "cases.read": ANYBODY,
+    "cases.move": frozenset({P, U, X}),
+    "notices.open": frozenset({U}),
+    "objections.read": frozenset({A, P, U, D}),
+    "objections.decide": frozenset({P, U}),
+    "audit.read": ANYBODY,
+    "audit.verify": ANYBODY,
+    "clock.read": ANYBODY,
+    "clock.move": frozenset({A}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with a token, or the scheduler; `unit`, `cases` and `enterprises` bound what is seen."""
+
+    id: str
+    name: str
+    role: str
+    unit: str | None = None
+    cases: frozenset[str] = frozenset()
+    enterprises: frozenset[str] = frozenset()
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether no scope bounds the caller."""
+        return self.role in (Role.ADMIN, Role.PROVINCE, Role.AUDITOR, Role.SYSTEM)
+
+    def sees(self, *, unit: str | None = None, case: str | None = None, enterprise: str | None = None) -> bool:
+        """Whether a thing of this unit, case and enterprise is in the caller's scope."""
+        if self.sees_all:
+            return True
+        if self.role == Role.UNIT:
+            return unit == self.unit
+        if self.role == Role.ENTERPRISE:
+            return enterprise in self.enterprises or case in self.cases
+        return case in self.cases
+
+
+SYSTEM = Caller("system", "system", Role.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who acts, the aware instant of receipt that decides, and the request in which it came."""
+
+    caller: Caller
+    at: datetime
+    request_id: str | None = None
+
+
+def require(caller: Caller, act: str) -> None:
+    """Raises NotYourRole unless the caller's role may do `act`."""
+    if caller.role not in MAY[act]:
+        raise NotYourRole
+
+
+def require_seen(
+    caller: Caller, *, unit: str | None = None, case: str | None = None, enterprise: str | None = None
+) -> None:
+    """Raises NotFound unless the thing is in the caller's scope."""
+    if not caller.sees(unit=unit, case=case, enterprise=enterprise):
+        raise NotFound
+
+
+def cases_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `cases` is in scope."""
+    if caller.sees_all:
+        return true()
+    if caller.role == Role.UNIT:
+        return _CASES.c.unit == caller.unit  # type: ignore[no-any-return]
+    if caller.role == Role.ENTERPRISE:
+        return _CASES.c.enterprise.in_(caller.enterprises) | _CASES.c.id.in_(caller.cases)  # type: ignore[no-any-return]
+    return _CASES.c.id.in_(caller.cases)  # type: ignore[no-any-return]
+
+
+def enterprises_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `enterprises` is in scope."""
+    if caller.sees_all:
+        return true()
+    if caller.role == Role.UNIT:
+        return _ENTERPRISES.c.unit == caller.unit  # type: ignore[no-any-return]
+    if caller.role == Role.ENTERPRISE:
+        return _ENTERPRISES.c.id.in_(caller.enterprises)  # type: ignore[no-any-return]
+    return false()
+
+
+def objections_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `objections` is in scope."""
+    if caller.sees_all:
+        return true()
+    return _OBJECTIONS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
+def audit_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `audit` is in scope."""
+    if caller.sees_all:
+        return true()
+    if caller.role == Role.UNIT:
+        return _AUDIT.c.unit == caller.unit  # type: ignore[no-any-return]
+    own_cases = select(_CASES.c.id).where(cases_seen(caller))
+    return _AUDIT.c.subject_id.in_(own_cases) | _AUDIT.c.subject_id.in_(caller.enterprises)  # type: ignore[no-any-return]
+
+
+def hashed(secret: str) -> str:
+    """What is kept of a secret of 256 random bits: its SHA-256."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def caller_of(tx: Connection, secret: str, now: datetime) -> Caller:
+    """Who holds this token. Raises Unauthenticated for one that is unknown, expired or revoked."""
+    row: Any = tx.execute(select(_TOKENS).where(_TOKENS.c.secret_hash == hashed(secret))).one_or_none()
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        raise Unauthenticated
+    return Caller(
+        row.id, row.name, row.role, row.unit, frozenset(from_json(row.cases)), frozenset(from_json(row.enterprises))
+    )

@@ -1,0 +1,108 @@
+"""Around every request: its id, the instant of its arrival, the limit of its body, one line in the log, one count."""
+
+import re
+from typing import Any
+
+import structlog
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import clock
+from service.api.errors import problem_response
+from service.chance import Chance
+from service.errors import TooLarge, TooManyRequests
+from service.settings import Settings
+
+_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_log = structlog.get_logger("service.requests")
+_REQUESTS = Counter("jinji_requests_total", "Requests answered.", ["method", "status"])
+_SECONDS = Histogram("jinji_request_seconds", "Seconds from arrival to the head of the answer.", ["method"])
+
+
+class Edge:
+    """The outermost layer, in plain ASGI."""
+
+    def __init__(self, app: ASGIApp, *, arrived: Any, chance: Chance, max_body_bytes: int) -> None:
+        """`arrived()` gives the instant of now, or None on a clock that has to be read in a transaction."""
+        self._app = app
+        self._arrived = arrived
+        self._chance = chance
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = clock.monotonic()
+        headers = Headers(scope=scope)
+        said = headers.get("x-request-id", "")
+        request_id = said if _ID.fullmatch(said) else self._chance.hex(128)
+        scope["jinji_request_id"] = request_id
+        scope["jinji_arrived"] = self._arrived()
+        status = 0
+        received = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                out = MutableHeaders(scope=message)
+                out["X-Request-Id"] = request_id
+                out["X-Content-Type-Options"] = "nosniff"
+                if "cache-control" not in out:
+                    out["Cache-Control"] = "no-store" if "authorization" in headers else "no-cache"
+            await send(message)
+
+        async def receiving() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > self._max_body_bytes:
+                    raise TooLarge
+            return message
+
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_body_bytes:
+            await problem_response(Request(scope), TooLarge())(scope, receive, sending)
+        else:
+            await self._app(scope, receiving, sending)
+        seconds = clock.monotonic() - began
+        _REQUESTS.labels(scope["method"], status).inc()
+        _SECONDS.labels(scope["method"]).observe(seconds)
+        _log.info(
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=_without_secrets(scope["path"]),
+            status=status,
+            caller=scope.get("jinji_caller"),
+            ms=round(seconds * 1000, 1),
+        )
+
+
+def _without_secrets(path: str) -> str:
+    """The path without a receipt, which is all that an objector has to show."""
+    head, found, _ = path.partition("/public/objections/")
+    return head + found + "…" if found else path
+
+
+class Limits:
+    """How often one address may call without a token; counted in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._reads: RateLimitItem = parse(f"{settings.public_per_minute}/minute")
+        self._objections: RateLimitItem = parse(f"{settings.objections_per_hour}/hour")
+        self._windows = MovingWindowRateLimiter(MemoryStorage())
+
+    def take(self, address: str, *, objecting: bool) -> None:
+        """Count one call. Raises TooManyRequests beyond the limit."""
+        item = self._objections if objecting else self._reads
+        if not self._windows.hit(item, "objections" if objecting else "reads", address):
+            raise TooManyRequests(retry_after=3600 if objecting else 60)

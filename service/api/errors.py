@@ -1,0 +1,201 @@
+"""The one table from errors to status, and how a refusal is put into words (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service import errors
+from service.api.shown import instant
+from service.casework.answers import Answer
+from service.casework.cases import TargetFixed
+from service.casework.objections import NoticeOver, ObjectionDecided
+from service.errors import ServiceError
+from service.writer import Replayed
+from workflows.faults import from_findings
+from workflows.text import Reason, Text
+
+PROBLEM = "application/problem+json"
+
+STATUS: Mapping[type[ServiceError], int] = {
+    errors.Unauthenticated: 401,
+    errors.NotFound: 404,
+    errors.NotYourRole: 403,
+    errors.KeyReused: 422,
+    errors.VersionMissing: 428,
+    errors.VersionStale: 412,
+    errors.Malformed: 422,
+    errors.CursorRefused: 422,
+    errors.Conflict: 409,
+    errors.EventRefused: 409,
+    errors.EnterpriseExists: 409,
+    errors.CaseExists: 409,
+    errors.ClockRefused: 409,
+    TargetFixed: 409,
+    NoticeOver: 409,
+    ObjectionDecided: 409,
+    errors.TooLarge: 413,
+    errors.WrongMediaType: 415,
+    errors.TooManyRequests: 429,
+    errors.DatabaseAway: 503,
+    errors.DatabaseBusy: 503,
+}
+
+_TITLES = {
+    400: Text("请求有误", "Bad request"),
+    401: Text("未认证", "Not authenticated"),
+    403: Text("无权限", "Not for your role"),
+    404: Text("不存在", "Not found"),
+    405: Text("不支持此方法", "Method not allowed"),
+    409: Text("当前不可行", "Not possible now"),
+    412: Text("版本已变", "Stale version"),
+    413: Text("内容过大", "Too large"),
+    415: Text("内容类型不支持", "Unsupported media type"),
+    422: Text("内容有误", "Malformed"),
+    428: Text("缺少 If-Match", "If-Match required"),
+    429: Text("请求过于频繁", "Too many requests"),
+    500: Text("服务内部错误", "Internal error"),
+    503: Text("暂不可用", "Unavailable"),
+}
+_RETRY_AFTER = {503: "5"}
+_log = structlog.get_logger(__name__)
+
+
+def language_of(header: str | None) -> str:
+    """ "en" where Accept-Language prefers English to Chinese, else "zh"."""
+    best, language = 0.0, "zh"
+    for part in (header or "").split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            continue
+        said = tag.split("-")[0].lower()
+        if said in ("en", "zh") and quality > best:
+            best, language = quality, said
+    return language
+
+
+def told(reason: Reason, language: str) -> dict[str, Any]:
+    """One reason as it stands in `errors`."""
+    return {
+        "code": reason.code,
+        "detail": reason.detail.get(language),
+        "clause": reason.clause,
+        "field": reason.field,
+        "who": reason.who,
+        "until": instant(reason.until),
+    }
+
+
+def reasons_told(error: ServiceError, language: str) -> list[dict[str, Any]]:
+    """Every reason of a refusal; the refusal itself where it has none."""
+    if error.reasons:
+        return [told(reason, language) for reason in error.reasons]
+    return [told(Reason(error.code, error.detail), language)]
+
+
+def status_of(error: ServiceError) -> int:
+    """The status of an error, by its class."""
+    return STATUS[type(error)]
+
+
+def problem(error: ServiceError, *, language: str, instance: str) -> Answer:
+    """The answer that tells of a refusal."""
+    status = status_of(error)
+    document = {
+        "type": f"urn:jinji:problem:{error.code}",
+        "title": _TITLES[status].get(language),
+        "status": status,
+        "detail": error.detail.get(language),
+        "code": error.code,
+        "instance": instance,
+        "errors": [told(reason, language) for reason in error.reasons],
+        **error.more,
+    }
+    headers = {"Content-Type": PROBLEM, "Content-Language": "en" if language == "en" else "zh-CN"}
+    if status in _RETRY_AFTER:
+        headers["Retry-After"] = _RETRY_AFTER[status]
+    if status == 429:
+        headers["Retry-After"] = str(error.more.get("retry_after", 60))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Answer(status, headers, to_json(document))
+
+
+def problem_response(request: Request, error: ServiceError) -> Response:
+    """A refusal as the response to `request`."""
+    language = language_of(request.headers.get("accept-language"))
+    answer = problem(error, language=language, instance=request.url.path)
+    return Response(answer.body, answer.status, dict(answer.headers))
+
+
+def _plain_problem(request: Request, status: int, code: str, detail: Text, headers: Mapping[str, str]) -> Response:
+    language = language_of(request.headers.get("accept-language"))
+    document = {
+        "type": f"urn:jinji:problem:{code}",
+        "title": _TITLES.get(status, Text("请求未能完成", "Request failed")).get(language),
+        "status": status,
+        "detail": detail.get(language),
+        "code": code,
+        "instance": request.url.path,
+        "errors": [],
+    }
+    return Response(to_json(document), status, {**headers, "Content-Type": PROBLEM})
+
+
+class MalformedJson:
+    """What stands for a body that is not JSON, until its turn in the order of errors has come."""
+
+
+def malformed(findings: Any, body: Any) -> ServiceError:
+    """The parser's findings about a request, as a refusal."""
+    if isinstance(body, MalformedJson):
+        return errors.Malformed(*from_findings([{"type": "json_invalid", "loc": (), "msg": ""}]))
+    if isinstance(body, bytes):
+        return errors.WrongMediaType()
+    stripped = [{**finding, "loc": _below(finding["loc"])} for finding in findings]
+    return errors.Malformed(*from_findings(stripped))
+
+
+def _below(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    return location[1:] if location and location[0] in ("body", "query", "path", "header") else location
+
+
+def install(app: FastAPI) -> None:
+    """Have every error answered as a problem."""
+
+    @app.exception_handler(ServiceError)
+    def refused(request: Request, error: ServiceError) -> Response:
+        if isinstance(error, Replayed):
+            headers = {**error.answer.headers, "Idempotent-Replayed": "true"}
+            return Response(error.answer.body, error.answer.status, headers)
+        return problem_response(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    def misread(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(request, malformed(error.errors(), error.body))
+
+    @app.exception_handler(HTTPException)
+    def by_the_framework(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem_response(request, errors.NotFound())
+        code = "method_not_allowed" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "bad_request"
+        detail = _TITLES.get(error.status_code, Text("请求未能完成", "the request failed"))
+        return _plain_problem(request, error.status_code, code, detail, dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, error: Exception) -> Response:
+        request_id = request.scope.get("jinji_request_id", "")
+        _log.error("unforeseen", request_id=request_id, path=request.url.path, exc_info=error)
+        detail = Text(
+            f"服务内部错误，未作任何更改；请将编号 {request_id} 告知管理员",
+            f"internal error, nothing was changed; tell the administrator the id {request_id}",
+        )
+        return _plain_problem(request, 500, "internal_error", detail, {"X-Request-Id": request_id})

@@ -1,0 +1,52 @@
+"""Whether the process lives and is ready, and what it counts; at the root, without a token."""
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from service import clock
+from service.api.door import running
+from service.errors import ServiceError
+from service.running import Running
+from service.storage import migrations
+
+router = APIRouter(tags=["health"])
+_SILENT_INTERVALS = 3
+
+
+@router.get("/health/live")
+async def live() -> Response:
+    """The process answers."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+@router.get("/health/ready", responses={503: {"description": "Not ready; the checks say why."}})
+def ready(request: Request) -> Response:
+    """Database, migrations, and the age of the last tick."""
+    process = running(request)
+    checks = {"database": _database(process), "ticker": _ticker(process)}
+    ok = all(check["ok"] for check in checks.values())
+    content = {"status": "ok" if ok else "not ready", "checks": checks}
+    return Response(to_json(content), 200 if ok else 503, media_type="application/json")
+
+
+def _database(process: Running) -> dict[str, object]:
+    try:
+        with process.db.reading() as tx:
+            found, wanted = migrations.revision(tx), migrations.newest()
+    except ServiceError as error:
+        return {"ok": False, "why": error.code}
+    return {"ok": found == wanted, "revision": found, "wanted": wanted}
+
+
+def _ticker(process: Running) -> dict[str, object]:
+    age = clock.monotonic() - (process.ticks.last or process.ticks.begun)
+    allowed = _SILENT_INTERVALS * process.settings.tick_seconds
+    return {"ok": age <= allowed, "seconds_since_last_tick": round(age, 1), "allowed": allowed}
+
+
+@router.get("/metrics", response_class=Response)
+def metrics() -> Response:
+    """Counters of this process in the form of Prometheus."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

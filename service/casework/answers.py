@@ -1,0 +1,67 @@
+"""Answers kept by their Idempotency-Key, in the transaction of the change they answer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, delete, select, tuple_
+
+from service.storage.tables import StoredAnswer, table
+
+_ANSWERS = table(StoredAnswer)
+KEPT_FOR = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What leaves for a client: status, headers of its own, JSON body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An Idempotency-Key within its caller's scope, and the fingerprint of the request that carries it."""
+
+    scope: str
+    key: str
+    fingerprint: str
+
+
+def find(tx: Connection, keys: Iterable[Key]) -> dict[tuple[str, str], tuple[str, Answer]]:
+    """The kept answers for these keys: (scope, key) → (fingerprint, answer)."""
+    wanted = [(key.scope, key.key) for key in keys]
+    if not wanted:
+        return {}
+    rows = tx.execute(select(_ANSWERS).where(tuple_(_ANSWERS.c.scope, _ANSWERS.c.key).in_(wanted)))
+    return {
+        (row.scope, row.key): (row.fingerprint, Answer(row.status, from_json(row.headers), row.body.encode()))
+        for row in rows
+    }
+
+
+def keep(tx: Connection, kept: Iterable[tuple[Key, Answer]], now: datetime) -> None:
+    """Keep answers. Raises IntegrityError where another transaction has kept one for the same key meanwhile."""
+    rows: list[dict[str, Any]] = [
+        {
+            "scope": key.scope, "key": key.key, "fingerprint": key.fingerprint, "status": answer.status,
+            "headers": to_json(dict(answer.headers)).decode(), "body": answer.body.decode(), "stored_at": now,
+        }
+        for key, answer in kept
+    ]  # fmt: skip
+    if rows:
+        tx.execute(_ANSWERS.insert(), rows)
+
+
+def expire(tx: Connection, now: datetime) -> int:
+    """Forget answers kept for longer than 48 hours; how many."""
+    return tx.execute(delete(_ANSWERS).where(_ANSWERS.c.stored_at < now - KEPT_FOR)).rowcount
+
+
+def is_kept(answer: Answer) -> bool:
+    """Whether an answer is kept: what was done, and what the rules refused; not what was never decided."""
+    return answer.status < 300 or answer.status == 409

@@ -1,0 +1,47 @@
+"""What a use-case works with: the transaction and the books it looks things up in."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from service.casework.calendars import Calendars
+from service.casework.programmes import Programmes
+from service.chance import Chance
+from workflows.lifecycle import Lifecycle
+from workflows.working_days import Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is the same for every use-case of a process: the programmes, the calendars, the source of chance."""
+
+    programmes: Programmes
+    calendars: Calendars
+    chance: Chance
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One transaction and the books; what it has looked up once, it knows until its transaction ends."""
+
+    tx: Connection
+    books: Books
+    _machines: dict[tuple[str, int | None], Lifecycle] = field(default_factory=dict)
+
+    @property
+    def chance(self) -> Chance:
+        """The source of ids and salts."""
+        return self.books.chance
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The working calendar as loaded now."""
+        return self.books.calendars.get(self.tx)
+
+    def lifecycle(self, programme: str, version: int | None = None) -> Lifecycle:
+        """The machine of a programme version, the newest unless said. Raises NotFound."""
+        machine = self._machines.get((programme, version))
+        if machine is None:
+            machine = self._machines[programme, version] = self.books.programmes.get(self.tx, programme, version)
+        return machine

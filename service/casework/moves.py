@@ -1,0 +1,409 @@
+"""Events of cases: read what stands, lock it in id order, decide each by the rules, write set-wise, all in one transaction.
+
+One event is a batch of one. What fails, fails alone; what was decided is written with its audit entry, and with what it
+does to notices and to the ledger.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service import access
+from service.access import Act
+from service.casework import audit, ledger
+from service.casework.desk import Desk
+from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
+from service.storage.tables import CaseRow, Enterprise, Notice, NoticeEntryRow, Objection, table
+from workflows.case import Case, dump, load
+from workflows.events import read_data
+from workflows.facts import Actor, Facts, Site
+from workflows.faults import fault
+from workflows.lifecycle import Decision, Lifecycle, Offer, Refused, replay
+from workflows.programme import Event, Role
+from workflows.text import Reason, Text
+
+_CASES, _SITES = table(CaseRow), table(Enterprise)
+_OBJECTIONS, _NOTICES, _ENTRIES = table(Objection), table(Notice), table(NoticeEntryRow)
+
+_SITE_COLUMNS = (
+    _SITES.c.name.label("site_name"),
+    _SITES.c.credit_code.label("site_credit_code"),
+    _SITES.c.permit_no.label("site_permit_no"),
+    _SITES.c.county.label("site_county"),
+    _SITES.c.ultra_low_completed_on.label("site_completed_on"),
+    _SITES.c.ultra_low_publicised_on.label("site_publicised_on"),
+)
+WITH_SITE = select(_CASES, *_SITE_COLUMNS).join(_SITES, _SITES.c.id == _CASES.c.enterprise)
+
+
+@dataclass(slots=True)
+class Standing:
+    """A case as it stands in this transaction: its row, its facts, and what the ledger says of its site."""
+
+    row: dict[str, Any]
+    case: Case
+    document: dict[str, Any]
+
+    @property
+    def version(self) -> int:
+        """The number of entries in the case's history."""
+        version: int = self.row["version"]
+        return version
+
+    @property
+    def site(self) -> Site:
+        """What the rules may know of the site."""
+        return Site(self.row["site_completed_on"], self.row["site_publicised_on"])
+
+
+def standing(row: Any) -> Standing:
+    """A row of WITH_SITE, read."""
+    document = from_json(row["facts"])
+    return Standing(dict(row), load(document), document)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One event that somebody wants for one case. `data` as sent; `versions` that it may have, None where none was said.
+
+    `verdict` (a repeated Idempotency-Key) and `malformed` were found before; they are told in their place in the order of
+    errors, once the case is in scope and the role is right.
+    """
+
+    act: Act
+    case: str
+    event: Any
+    data: Any
+    versions: frozenset[int] | None
+    reason: str | None = None
+    verdict: ServiceError | None = None
+    malformed: ServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The event happened: the case as it is now, and the entry that says so."""
+
+    standing: Standing
+    entry_id: str
+    entry_hash: str
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the decisions of one batch add up to, to be written set-wise."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    touched: dict[str, Standing] = field(default_factory=dict)
+    opened: dict[str, dict[str, Any]] = field(default_factory=dict)
+    entered: list[dict[str, Any]] = field(default_factory=list)
+    left: list[tuple[str, str, str | None]] = field(default_factory=list)
+    graded: list[tuple[Act, Standing]] = field(default_factory=list)
+
+
+def apply_events(
+    desk: Desk,
+    commands: Sequence[Command],
+    *,
+    all_or_nothing: bool = False,
+    dry_run: bool = False,
+    notice: str | None = None,
+) -> list[Applied | ServiceError]:
+    """Decide every command in order and write what was decided; for each, what became of it.
+
+    `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
+    """
+    cases = _lock(desk.tx, {command.case for command in commands})
+    batch = _Batch()
+    outcomes: list[Applied | ServiceError] = []
+    for command in commands:
+        try:
+            outcomes.append(_apply(desk, command, cases.get(command.case), batch, notice))
+        except ServiceError as error:
+            outcomes.append(error)
+    failed = any(isinstance(outcome, ServiceError) for outcome in outcomes)
+    if not dry_run and not (all_or_nothing and failed):
+        _write(desk, batch)
+    return outcomes
+
+
+class NotApplied(ServiceError):
+    """An event of a batch that was wanted whole or not at all, and another of it failed."""
+
+    code = "not_applied"
+    said = Text(
+        "同批次中有其他事件未能进行，按“全有或全无”未作更改",
+        "another event of the batch failed, and all or nothing was asked",
+    )
+
+
+def _lock(tx: Connection, ids: set[str]) -> dict[str, Standing]:
+    statement = WITH_SITE.where(_CASES.c.id.in_(ids)).order_by(_CASES.c.id).with_for_update(of=_CASES)
+    return {row["id"]: standing(row) for row in tx.execute(statement).mappings()}
+
+
+def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch, notice: str | None) -> Applied:
+    caller = command.act.caller
+    if stands is None or not caller.sees(
+        unit=stands.row["unit"], case=command.case, enterprise=stands.row["enterprise"]
+    ):
+        raise NotFound
+    if caller.role != Role.SYSTEM:
+        access.require(caller, "cases.move")
+    lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
+    event = lifecycle.programme.event_by_name.get(command.event) if isinstance(command.event, str) else None
+    if event is not None and caller.role not in event.roles:
+        raise NotYourRole
+    if command.verdict is not None:
+        raise command.verdict
+    if command.versions is None:
+        raise VersionMissing
+    if stands.version not in command.versions:
+        raise VersionStale(version=stands.version)
+    if command.malformed is not None:
+        raise command.malformed
+    if event is None:
+        raise Malformed(_unknown_event(lifecycle, command.event))
+    decision = _decide(desk, lifecycle, event, command, stands, notice)
+    return _record(command, decision, stands, lifecycle, batch)
+
+
+def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
+    known = "、".join(lifecycle.programme.event_by_name)
+    return fault("unknown_event", "event", f"没有“{said}”这一事件；可选：{known}", f"no event '{said}'; known: {known}")
+
+
+def _decide(
+    desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
+) -> Decision:
+    facts = facts_of(desk, command.act, stands, event=event, notice=notice)
+    data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
+    faults = data if isinstance(data, tuple) else ()
+    if event.needs_reason and command.reason is None:
+        faults += (
+            fault(
+                "reason_required",
+                "reason",
+                f"“{event.title.zh}”须说明理由",
+                f"'{event.name}' needs a reason",
+                event.clause,
+            ),
+        )
+    if isinstance(data, tuple) or faults:
+        raise Malformed(*faults)
+    decided = lifecycle.decide(facts, event.name, data, command.reason)
+    if isinstance(decided, Refused):
+        raise EventRefused(None, decided.reasons)
+    return decided
+
+
+def facts_of(desk: Desk, act: Act, stands: Standing, *, event: Event | None = None, notice: str | None = None) -> Facts:
+    """Everything the rules may know; what costs a query is asked only where the event, or any offer, can need it."""
+    case = stands.case
+    before = None
+    notice_id = None
+    open_objections = 0
+    if event is None or event.kind == "recognise":
+        open_objections = _open_objections(desk.tx, case) if case.notice else 0
+    if event is not None and event.kind == "publish":
+        notice_id = notice or desk.chance.id(act.at)
+    if event is not None and event.kind == "correct":
+        before = _before_last_event(desk.tx, stands)
+    return Facts(
+        case=case,
+        actor=Actor(act.caller.name, act.caller.role),
+        now=act.at,
+        calendar=desk.calendar,
+        site=stands.site,
+        open_objections=open_objections,
+        notice_id=notice_id,
+        before=before,
+    )
+
+
+def _open_objections(tx: Connection, case: Case) -> int:
+    assert case.notice is not None
+    of_the_entry = (_OBJECTIONS.c.case_id == case.id) & (_OBJECTIONS.c.notice == case.notice.id)
+    return int(tx.execute(select(func.count()).where(of_the_entry, _OBJECTIONS.c.state == "open")).scalar_one())
+
+
+def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
+    """The case as it stood before its last event, from its history; None where it has only been listed."""
+    rows = audit.history(tx, "case", stands.case.id)
+    moves = [index for index, row in enumerate(rows) if row["action"] != "amend"]
+    if len(moves) < 2:
+        return None
+    return replay(audit.changes_of(rows[: moves[-1]]))
+
+
+def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
+    """Every event that leads on from the case's state, judged for the caller's role and the case's facts."""
+    lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
+    return lifecycle.offers(facts_of(desk, act, stands))
+
+
+def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:
+    entry, after = next_entry(
+        command.act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle
+    )
+    batch.entries.append(entry)
+    batch.touched[after.case.id] = after
+    _note_effects(command.act, decision, after, batch)
+    stands.row, stands.case, stands.document = after.row, after.case, after.document
+    return Applied(after, audit.entry_id(entry), entry["hash"])
+
+
+def next_entry(
+    act: Act, stands: Standing, case: Case, action: str, data: Any, reason: str | None, lifecycle: Lifecycle
+) -> tuple[dict[str, Any], Standing]:
+    """The audit row that turns `stands` into `case`, and the case as it stands then."""
+    document = dump(case)
+    changes = {name: value for name, value in document.items() if stands.document.get(name) != value}
+    entry = audit.row_of(
+        audit.Entry(
+            act, "case", case.id, stands.version + 1, action, stands.row["head"], case.unit, reason, data or {}, changes
+        )
+    )
+    row = {**stands.row, **columns(case, lifecycle), "facts": to_json(document).decode()}
+    row["version"], row["head"], row["stalled"] = stands.version + 1, entry["hash"], None
+    return entry, Standing(row, case, document)
+
+
+def columns(case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
+    """The columns of a case's row that follow from its facts."""
+    return {
+        "state": case.state,
+        "target_grade": case.target_grade,
+        "entered_at": case.entered_at,
+        "due_at": lifecycle.due_at(case),
+        "owed_at": lifecycle.owed_at(case),
+        "recognised_grade": case.grade_reached if lifecycle.is_recognised(case) else None,
+    }
+
+
+def _note_effects(act: Act, decision: Decision, after: Standing, batch: _Batch) -> None:
+    """What the event does to other things: the notice it opens, enters or leaves, the grade in the ledger."""
+    was, is_ = decision.before.notice, decision.after.notice
+    if is_ is not None and was is None and decision.event.kind == "publish":
+        batch.opened.setdefault(
+            is_.id,
+            {
+                "act": act, "programme": after.case.programme, "unit": after.case.unit,
+                "opened_on": is_.opened_on, "ends_on": is_.ends_on, "provisional": is_.provisional, "cases": [],
+            },
+        )["cases"].append(after.case.id)  # fmt: skip
+        batch.entered.append({"notice": is_.id, "case_id": after.case.id, "shown": to_json(_shown(after)).decode()})
+    elif is_ is not None and was is None:
+        batch.left.append((is_.id, after.case.id, None))
+    elif was is not None and is_ is None:
+        batch.left.append((was.id, after.case.id, decision.event.kind))
+    if decision.event.kind == "recognise":
+        batch.graded.append((act, after))
+
+
+def _shown(stands: Standing) -> dict[str, Any]:
+    """What the public is shown of a published case: nothing of persons."""
+    case, row = stands.case, stands.row
+    return {
+        "enterprise": row["site_name"],
+        "credit_code": row["site_credit_code"],
+        "permit_no": row["site_permit_no"],
+        "county": row["site_county"],
+        "industry": case.industry,
+        "current_grade": case.current_grade,
+        "grade": case.grade_reached,
+    }
+
+
+def _write(desk: Desk, batch: _Batch) -> None:
+    for notice_id, opened in batch.opened.items():
+        _open_notice(desk.tx, notice_id, opened)
+    if batch.touched:
+        write_rows(desk.tx, list(batch.touched.values()))
+        audit.insert(desk.tx, batch.entries)
+    if batch.entered:
+        desk.tx.execute(_ENTRIES.insert(), batch.entered)
+    for notice_id, case_id, left_as in batch.left:
+        desk.tx.execute(
+            _ENTRIES.update()
+            .where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id)
+            .values(left_as=left_as)
+        )
+    for act, stands in batch.graded:
+        ledger.record_grade(desk, act, stands.case)
+
+
+_COLUMNS = tuple(column.name for column in _CASES.columns)
+_UPDATED = (
+    "state",
+    "target_grade",
+    "version",
+    "head",
+    "entered_at",
+    "due_at",
+    "owed_at",
+    "recognised_grade",
+    "stalled",
+    "facts",
+)
+
+
+def write_rows(tx: Connection, cases: Sequence[Standing]) -> None:
+    """Write cases that were locked in this transaction, set-wise."""
+    insert = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(_CASES)
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"], set_={name: insert.excluded[name] for name in _UPDATED}
+    )
+    tx.execute(statement, [{name: stands.row[name] for name in _COLUMNS} for stands in cases])
+
+
+def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:
+    act: Act = opened["act"]
+    entry = audit.Entry(
+        act, "notice", notice_id, 1, "open", None, opened["unit"],
+        data={
+            "programme": opened["programme"], "opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"]),
+            "cases": opened["cases"],
+        },
+    )  # fmt: skip
+    (head,) = audit.append(tx, [entry])
+    tx.execute(
+        _NOTICES.insert().values(
+            id=notice_id, programme=opened["programme"], unit=opened["unit"], opened_at=act.at,
+            opened_on=opened["opened_on"], ends_on=opened["ends_on"], provisional=opened["provisional"],
+            version=1, head=head,
+        )
+    )  # fmt: skip
+
+
+def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) -> str:
+    """The name that the case's programme gives to a kind of event. Raises NotFound outside the caller's scope."""
+    statement = select(_CASES.c.programme, _CASES.c.programme_version)
+    row = desk.tx.execute(statement.where(_CASES.c.id == case_id, access.cases_seen(caller))).one_or_none()
+    event = desk.lifecycle(row.programme, row.programme_version).programme.event_of_kind(kind) if row else None
+    if event is None:
+        raise NotFound
+    return event.name
+
+
+def entry_of(tx: Connection, notice_id: str, case_id: str) -> Any:
+    """The row of a case's entry in a notice, or None."""
+    wanted = (_ENTRIES.c.notice == notice_id) & (_ENTRIES.c.case_id == case_id)
+    return tx.execute(select(_ENTRIES).where(wanted)).mappings().one_or_none()
+
+
+def due(now: datetime) -> ColumnElement[bool]:
+    """The condition under which the scheduler has something to do with a row of `cases` at the aware instant `now`."""
+    waits = (
+        select(_OBJECTIONS.c.id)
+        .join(_ENTRIES, (_ENTRIES.c.notice == _OBJECTIONS.c.notice) & (_ENTRIES.c.case_id == _OBJECTIONS.c.case_id))
+        .where(_OBJECTIONS.c.case_id == _CASES.c.id, _OBJECTIONS.c.state == "open", _ENTRIES.c.left_as.is_(None))
+        .exists()
+    )
+    condition: ColumnElement[bool] = (_CASES.c.due_at <= now) & ~waits
+    return condition

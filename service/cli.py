@@ -1,0 +1,273 @@
+"""The command `jinji`."""
+
+import getpass
+import json
+import multiprocessing
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import uvicorn
+from pydantic_core import from_json
+
+from service import logs, scheduler
+from service.access import SYSTEM, Act, Caller
+from service.app import build
+from service.casework import audit, calendars, tokens
+from service.casework.desk import Desk
+from service.errors import ServiceError
+from service.running import Running, open_running
+from service.sample import seed
+from service.settings import SettingRefused, Settings
+from service.setup import NotMigrated, migrate, require_migrated
+from workflows import derive as derivation
+from workflows.errors import CalendarRefused, ProgrammeRefused
+from workflows.programme import Role, packaged_sources
+from workflows.programme_checks import load
+from workflows.working_days import Calendar, packaged_years, read_year
+
+
+class Refusal(click.ClickException):
+    """What the command cannot do, in one line."""
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment()
+    except SettingRefused as error:
+        raise Refusal(str(error)) from error
+
+
+def _open(settings: Settings) -> Running:
+    try:
+        require_migrated(settings)
+        return open_running(settings)
+    except (ServiceError, NotMigrated, SettingRefused) as error:
+        raise Refusal(str(error)) from error
+
+
+@contextmanager
+def _desk(process: Running) -> Iterator[tuple[Desk, Act]]:
+    """A desk and an act of the person at the keyboard, in one transaction."""
+    who = getpass.getuser()
+    with process.db.transaction() as tx:
+        act = Act(Caller("command", f"command:{who}", Role.ADMIN), process.clock.now(tx))
+        yield Desk(tx, process.books), act
+
+
+@click.group()
+def main() -> None:
+    """jinji 晋级: runs a grading programme such as 创A晋B as a workflow."""
+
+
+@main.command("migrate")
+def migrate_command() -> None:
+    """Bring the database up to date and load the packaged programmes and calendars."""
+    settings = _settings()
+    try:
+        migrate(settings)
+    except (ServiceError, SettingRefused) as error:
+        raise Refusal(str(error)) from error
+    click.echo("migrated", err=True)
+
+
+@main.command()
+@click.option(
+    "--sample", is_flag=True, help="Migrate first; fill an empty database with a sample, tokens in var/tokens."
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes, each with a socket of its own.")
+def serve(*, sample: bool, workers: int) -> None:
+    """Serve the API."""
+    settings = _settings()
+    logs.begin("warning" if sample else settings.log_level)
+    if sample:
+        try:
+            migrate(settings)
+        except (ServiceError, SettingRefused) as error:
+            raise Refusal(str(error)) from error
+    process = _open(settings)
+    if workers > 1 and process.db.is_sqlite:
+        raise Refusal("an embedded SQLite database has one process: use --workers 1, or PostgreSQL")
+    if sample:
+        click.echo(seed(process, settings))
+        sys.stdout.flush()
+    if workers == 1:
+        _serve(process, settings)
+        return
+    process.db.close()
+    children = [
+        multiprocessing.get_context("spawn").Process(target=_serve_one, args=(settings,)) for _ in range(workers)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+
+
+def _serve_one(settings: Settings) -> None:
+    logs.begin(settings.log_level)
+    _serve(open_running(settings), settings)
+
+
+def _serve(process: Running, settings: Settings) -> None:
+    # Each process listens on a socket of its own with SO_REUSEPORT: the kernel spreads kept-alive connections evenly.
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((settings.host, settings.port))
+    config = uvicorn.Config(
+        build(process), log_config=None, access_log=False, loop="uvloop", http="httptools", server_header=False,
+        proxy_headers=False, timeout_graceful_shutdown=10,
+    )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+@main.command()
+@click.option("--once", is_flag=True, required=True, help="One tick, then end.")
+def tick(*, once: bool) -> None:
+    """Do all that is due now."""
+    logs.begin("info")
+    click.echo(f"{scheduler.tick(_open(_settings()))} done")
+
+
+@main.group("token")
+def token_group() -> None:
+    """Bearer tokens."""
+
+
+@token_group.command("create")
+@click.option("--role", type=click.Choice([role.value for role in Role if role != Role.SYSTEM]), required=True)
+@click.option("--unit", help="The code of the unit, for the role unit.")
+@click.option("--case", "cases", multiple=True, help="A case, for experts and enterprises.")
+@click.option("--enterprise", "enterprises", multiple=True, help="A site, for enterprises.")
+@click.option("--expires", type=click.IntRange(1, 3650), help="Days until it expires.")
+@click.option("--name", required=True, help="The person or system that holds it: stands in the audit.")
+def create_token(
+    role: str, unit: str | None, cases: tuple[str, ...], enterprises: tuple[str, ...], expires: int | None, name: str
+) -> None:
+    """Make a token and print it; it is shown this once."""
+    with _desk(_open(_settings())) as (desk, act):
+        try:
+            secret = tokens.create(
+                desk, act, name=name.strip(), role=Role(role), unit=unit, cases=cases, enterprises=enterprises,
+                expires_at=act.at + timedelta(days=expires) if expires else None,
+            )  # fmt: skip
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+    click.echo(secret)
+
+
+@token_group.command("list")
+def list_tokens() -> None:
+    """Every token without its secret."""
+    with _desk(_open(_settings())) as (desk, _):
+        for row in tokens.everyone(desk):
+            state = "revoked" if row.revoked_at else f"expires {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"
+            click.echo(f"{row.id}  {row.role:10}  {row.unit or '-':6}  {state:18}  {row.name}")
+
+
+@token_group.command("revoke")
+@click.argument("token_id")
+@click.option("--reason")
+def revoke_token(token_id: str, reason: str | None) -> None:
+    """End a token now; a running process trusts it for at most 5 seconds more."""
+    with _desk(_open(_settings())) as (desk, act):
+        try:
+            tokens.revoke(desk, act, token_id, reason)
+        except ServiceError as error:
+            raise Refusal(str(error)) from error
+
+
+@main.group("programme")
+def programme_group() -> None:
+    """Programme files."""
+
+
+@programme_group.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check_programme(file: Path) -> None:
+    """List every problem of a programme file."""
+    try:
+        programme = load(file.read_text(encoding="utf-8"))
+    except (ProgrammeRefused, UnicodeDecodeError) as error:
+        problems = error.problems if isinstance(error, ProgrammeRefused) else ("not UTF-8",)
+        for problem in problems:
+            click.echo(f"{file}: {problem}")
+        click.echo(f"{len(problems)} problem(s)", err=True)
+        sys.exit(1)
+    click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems")
+
+
+@programme_group.command("derive")
+@click.argument("programme_id")
+@click.option("--year", type=click.IntRange(2005, 2100), required=True)
+def derive_programme(programme_id: str, year: int) -> None:
+    """Write a draft for another year to standard output; dates to look at go to standard error."""
+    source = packaged_sources().get(programme_id)
+    if source is None:
+        raise Refusal(f"no packaged programme {programme_id}; there are: {', '.join(packaged_sources())}")
+    derived = derivation.derive(source, year, Calendar(packaged_years()))
+    click.echo(derived.source, nl=False)
+    for remark in derived.remarks:
+        click.echo(str(remark), err=True)
+
+
+@main.group("calendar")
+def calendar_group() -> None:
+    """The working calendar."""
+
+
+@calendar_group.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--apply", "applied", is_flag=True, help="Load it; without this, only say what would change.")
+@click.option("--reason", help="Why, for the audit.")
+def import_calendar(file: Path, *, applied: bool, reason: str | None) -> None:
+    """Load a year in holiday-cn's JSON form."""
+    try:
+        year = read_year(from_json(file.read_bytes()))
+    except (CalendarRefused, ValueError) as error:
+        problems = error.problems if isinstance(error, CalendarRefused) else (f"not JSON: {error}",)
+        raise Refusal("\n".join(f"{file}: {problem}" for problem in problems)) from error
+    process = _open(_settings())
+    with _desk(process) as (desk, act):
+        for line in calendars.differences(desk.calendar, year):
+            click.echo(line)
+        if applied:
+            loaded = calendars.load_year(desk.tx, act, year, reason)
+            click.echo(f"{year.year}: {'loaded' if loaded else 'stands already just so'}", err=True)
+        else:
+            click.echo("preview only: nothing was loaded; add --apply", err=True)
+
+
+@main.group("audit")
+def audit_group() -> None:
+    """The audit."""
+
+
+@audit_group.command("verify")
+def verify_audit() -> None:
+    """Check every chain: each hash, each link, no gap, and the head at its end."""
+    process = _open(_settings())
+    with process.db.reading() as tx:
+        entries, broken = audit.verify(tx, SYSTEM)
+    for each in broken:
+        click.echo(f"{each.subject_type} {each.subject_id} version {each.version}: {each.what}")
+    click.echo(f"{entries} entries, {len(broken)} broken")
+    sys.exit(1 if broken else 0)
+
+
+@audit_group.command("export")
+def export_audit() -> None:
+    """Write every entry as NDJSON, newest first."""
+    process = _open(_settings())
+    with process.db.reading() as tx:
+        for row in audit.stream(tx, SYSTEM, audit.Query()):
+            click.echo(json.dumps(audit.exported(row), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

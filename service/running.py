@@ -1,0 +1,46 @@
+"""What one running process holds: database, clock, books; made at start, handed to the edges."""
+
+from dataclasses import dataclass, field
+
+from service import clock as clocks
+from service.casework.calendars import Calendars
+from service.casework.desk import Books
+from service.casework.programmes import Programmes
+from service.chance import Chance
+from service.clock import RealClock, VirtualClock
+from service.settings import Settings
+from service.storage import stamps
+from service.storage.db import Database
+
+CURSOR_SECRET = "cursor_secret"  # noqa: S105 the name of a stamp
+
+
+@dataclass(slots=True)
+class Ticks:
+    """When this process ticked last, by the monotonic clock, and how often."""
+
+    begun: float
+    last: float | None = None
+    count: int = 0
+    done: int = 0
+
+
+@dataclass(slots=True)
+class Running:
+    """One process of the service."""
+
+    settings: Settings
+    db: Database
+    clock: RealClock | VirtualClock
+    books: Books
+    cursor_secret: bytes
+    ticks: Ticks = field(default_factory=lambda: Ticks(clocks.monotonic()))
+
+
+def open_running(settings: Settings, chance: Chance | None = None) -> Running:
+    """Open a migrated database. Raises ClockMismatch, DatabaseAway, NotMigrated."""
+    db = Database(settings.database_url)
+    with db.reading() as tx:
+        clock = clocks.open_clock(tx, settings.clock)
+        secret = stamps.get(tx, CURSOR_SECRET) or ""
+    return Running(settings, db, clock, Books(Programmes(), Calendars(), chance or Chance()), bytes.fromhex(secret))

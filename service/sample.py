@@ -1,0 +1,169 @@
+"""The sample of `make run`: enterprises of all industries listed in every unit, and a token for each role.
+
+Names are invented, codes valid; everything goes through the use-cases of the service.
+"""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from service.access import SYSTEM, Act, Caller
+from service.casework import listing, tokens
+from service.casework.desk import Desk
+from service.casework.listing import NewCase, NewSite
+from service.casework.moves import Applied
+from service.running import Running
+from service.settings import Settings
+from service.storage.tables import CaseRow, table
+from workflows.identity import check_digit
+from workflows.programme import Area, Programme, Role
+from workflows.working_days import SHANGHAI, legal_day
+
+_CASES = table(CaseRow)
+_PER_UNIT = 4
+_FIRST = (
+    "恒远",
+    "瑞丰",
+    "中岳",
+    "嵩阳",
+    "黄河",
+    "鼎盛",
+    "宏达",
+    "天源",
+    "金谷",
+    "豫北",
+    "启明",
+    "华泰",
+    "汇鑫",
+    "永昌",
+    "德润",
+)
+_BUSINESS = {
+    "steel": "钢铁", "cement": "水泥", "coking": "焦化", "foundry": "铸造", "refractory": "耐火材料", "glass": "玻璃",
+    "lime_kiln": "石灰", "secondary_metal": "再生金属", "chemical": "化工", "industrial_coating": "机械涂装",
+    "packaging_printing": "包装印刷", "abrasives": "磨料磨具", "other": "木业",
+}  # fmt: skip
+_STEPS = (("D", "B"), ("C", "B-"), ("B", "A"), ("non_leading", "leading"), ("ungraded", "B"))
+
+
+def credit_code(unit: str, number: int) -> str:
+    """A valid credit code of an invented enterprise in a unit."""
+    body = f"91{unit}MA{number:07d}"
+    return body + check_digit(body)
+
+
+def seed(process: Running, settings: Settings) -> str:
+    """Fill an empty database; what the person who started it should read."""
+    file = _tokens_file(settings)
+    with process.db.transaction() as tx:
+        desk = Desk(tx, process.books)
+        now = process.clock.now(tx)
+        if tx.execute(select(_CASES.c.id).limit(1)).first() is None:
+            cases = _list_everywhere(desk, now)
+            _write_tokens(file, _tokens(desk, Act(SYSTEM, now), cases))
+        first = tx.execute(select(_CASES.c.id).order_by(_CASES.c.id).limit(1)).scalar_one()
+    return _greeting(settings, now, file, first)
+
+
+def _tokens_file(settings: Settings) -> Path:
+    """Beside an embedded database, else in var/."""
+    scheme, _, path = settings.database_url.partition(":///")
+    return (Path(path).parent if scheme == "sqlite" else Path("var")) / "tokens"
+
+
+def _write_tokens(file: Path, secrets: dict[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.writelines(f"{role} {secret}\n" for role, secret in secrets.items())
+
+
+def _list_everywhere(desk: Desk, now: datetime) -> list[str]:
+    """Enterprises of every industry in every unit of the newest programme; the ids of their cases."""
+    programme = desk.books.programmes.newest(desk.tx)[0].programme
+    listed: list[str] = []
+    for row, unit in enumerate(programme.units):
+        officer = Act(Caller(f"sample-{unit.code}", f"{unit.name.zh}填报员", Role.UNIT, unit.code), now)
+        items = [_line(programme, unit, row * _PER_UNIT + number, number, now) for number in range(_PER_UNIT)]
+        for outcome in listing.list_cases(desk, officer, items):
+            if not isinstance(outcome, Applied):
+                raise outcome
+            listed.append(outcome.standing.case.id)
+    return listed
+
+
+def _line(programme: Programme, unit: Area, index: int, number: int, now: datetime) -> NewCase:
+    industry = programme.industries[index % len(programme.industries)]
+    current, target = ("B", "A") if industry.ultra_low else _STEPS[index % len(_STEPS)]
+    code = credit_code(unit.code, index + 1)
+    business = _BUSINESS.get(industry.id, industry.name.zh)
+    site = NewSite(
+        name=f"{unit.name.zh}{_FIRST[index % len(_FIRST)]}{business}有限公司（示例）",
+        credit_code=code,
+        permit_no=f"{code}001P",
+        contact={
+            "name": f"联系人{index + 1:02d}",
+            "phone": f"0371-6000{index:04d}",
+            "email": f"site{index + 1}@example.org",
+        },
+    )
+    today = legal_day(now)
+    facts = {
+        "industry": industry.id,
+        "current_grade": current,
+        "target_grade": target,
+        "applied_on": str(today - timedelta(days=1 + index % 15)),
+        "officer": f"包联干部{number + 1}",
+    }
+    if industry.needs_detail:
+        facts["industry_detail"] = "人造板制造"
+    retrofitted = None
+    if industry.ultra_low and number % 2 == 0:
+        retrofitted = {"completed_on": today - timedelta(days=200), "publicised_on": today - timedelta(days=150)}
+    return NewCase(programme.id, unit.code, site, facts, retrofitted, reason="示例数据")
+
+
+def _tokens(desk: Desk, act: Act, cases: list[str]) -> dict[str, str]:
+    """One token for each role, and a second unit's, so that scope can be seen."""
+    programme = desk.books.programmes.newest(desk.tx)[0].programme
+    first, second = programme.units[0], programme.units[1]
+    site = desk.tx.execute(select(_CASES.c.enterprise).where(_CASES.c.id == cases[0])).scalar_one()
+
+    def token(name: str, role: Role, **scope: Any) -> str:
+        return tokens.create(desk, act, name=name, role=role, **scope)
+
+    return {
+        "admin": token("系统管理员", Role.ADMIN),
+        "province": token("省厅 王处", Role.PROVINCE),
+        f"unit-{first.code}": token(f"{first.name.zh} 李工", Role.UNIT, unit=first.code),
+        f"unit-{first.code}-second": token(f"{first.name.zh} 赵工", Role.UNIT, unit=first.code),
+        f"unit-{second.code}": token(f"{second.name.zh} 孙工", Role.UNIT, unit=second.code),
+        "expert": token("专家 周教授", Role.EXPERT, cases=tuple(cases[:_PER_UNIT])),
+        "enterprise": token("企业 环保科", Role.ENTERPRISE, enterprises=(site,)),
+        "auditor": token("审计 陈组长", Role.AUDITOR),
+    }
+
+
+def _greeting(settings: Settings, now: datetime, file: Path, case: str) -> str:
+    base = f"http://{settings.host}:{settings.port}"
+    tokens_shown = file.read_text(encoding="utf-8") if file.exists() else ""
+    unit = next((line.split()[0] for line in tokens_shown.splitlines() if line.startswith("unit-")), "unit-410100")
+    json_header = "-H 'Content-Type: application/json'"
+    return f"""
+jinji 晋级 · {base}   (docs: {base}/docs)
+clock: {now.astimezone(SHANGHAI):%Y-%m-%d %H:%M} Asia/Shanghai{"" if settings.clock == "real" else ", virtual: it stands until it is moved"}
+
+tokens (also in {file}):
+{tokens_shown}
+to paste into another terminal: move the clock to June, and a case on its way
+  token() {{ awk -v r="$1" '$1 == r {{ print $2 }}' {file}; }}
+  curl -sX POST {base}/api/v1/clock -H "Authorization: Bearer $(token admin)" \\
+    {json_header} -d '{{"to": "2024-06-03T09:00:00+08:00"}}'; echo
+  curl -sX POST {base}/api/v1/cases/{case}/events -H "Authorization: Bearer $(token {unit})" \\
+    -H 'If-Match: "1"' {json_header} -d '{{"event": "pre_assess", "data": {{"assessed_on": "2024-06-03",
+    "assessors": ["周教授"], "gaps": {{"fugitive": "料场未封闭"}}}}}}'; echo
+  curl -s {base}/api/v1/cases/{case}/offers -H "Authorization: Bearer $(token {unit})"; echo
+"""

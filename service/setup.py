@@ -1,0 +1,50 @@
+"""Bringing a database up: migrations, its stamps, the packaged programmes and calendars."""
+
+from pathlib import Path
+
+from service import clock as clocks
+from service.access import SYSTEM, Act
+from service.casework import calendars, programmes
+from service.chance import Chance
+from service.running import CURSOR_SECRET
+from service.settings import Settings
+from service.storage import migrations, stamps
+from service.storage.db import Database
+
+
+class NotMigrated(Exception):
+    """The database is not at the revision of this code."""
+
+
+def migrate(settings: Settings, chance: Chance | None = None) -> None:
+    """Bring the database up to date. Raises ClockMismatch for one of the other kind of clock, DatabaseAway."""
+    db = Database(settings.database_url)
+    if db.is_sqlite and db.url.database and db.url.database != ":memory:":
+        Path(db.url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        migrations.upgrade(db)
+        with db.transaction() as tx:
+            clocks.begin(tx, settings.clock)
+            act = Act(SYSTEM, clocks.open_clock(tx, settings.clock).now(tx))
+            if stamps.get(tx, CURSOR_SECRET) is None:
+                stamps.put(tx, CURSOR_SECRET, (chance or Chance()).hex(256))
+            calendars.load_packaged(tx, act)
+            programmes.publish_packaged(tx, act)
+    finally:
+        db.close()
+
+
+def require_migrated(settings: Settings) -> None:
+    """Raises NotMigrated unless the database is at the revision of this code, DatabaseAway where there is none."""
+    db = Database(settings.database_url)
+    if db.is_sqlite and db.url.database and not Path(db.url.database).exists():
+        raise NotMigrated(f"there is no database at {db.url.database}: run `jinji migrate` first")
+    try:
+        with db.reading() as tx:
+            found = migrations.revision(tx)
+    finally:
+        db.close()
+    if found != migrations.newest():
+        raise NotMigrated(
+            f"the database is at revision {found or 'none'}, the code at {migrations.newest()}: run `jinji migrate`"
+        )

@@ -1,0 +1,85 @@
+"""The engine of either database, and the one place that commits."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service.errors import DatabaseAway, DatabaseBusy
+
+_READS = "jinji_reads"
+# PostgreSQL: deadlock, serialization failure, lock not available. SQLite says "database is locked".
+_BUSY = frozenset({"40P01", "40001", "55P03"})
+
+
+class Database:
+    """One engine. `reading()` and `transaction()` give a connection; nobody else commits."""
+
+    def __init__(self, url: str, *, pool_size: int = 12) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": 15, "check_same_thread": False}
+        else:
+            options["connect_args"] = {"connect_timeout": 3, "options": "-c timezone=UTC -c lock_timeout=10s"}
+        self.engine: Engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database and changes nothing."""
+        with _translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(**{_READS: True})
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection whose changes are committed, durably, when the block ends without an exception."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself: see _begin_sqlite
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the write lock first: a lock that is upgraded half-way cannot wait and fails at once.
+    reads = connection.get_execution_options().get(_READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseBusy from error
+    except (OperationalError, InterfaceError) as error:
+        raise (DatabaseBusy if is_busy(error) else DatabaseAway) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseAway from error
+        raise
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether the same transaction may go through when tried again."""
+    return getattr(error.orig, "sqlstate", None) in _BUSY or "database is locked" in str(error.orig)

@@ -1,0 +1,19 @@
+"""The few values that the database keeps of itself, by name."""
+
+from sqlalchemy import Connection, select, update
+
+from service.storage.tables import Stamp, table
+
+_STAMPS = table(Stamp)
+
+
+def get(tx: Connection, name: str) -> str | None:
+    """The value, or None where none was put."""
+    value: str | None = tx.execute(select(_STAMPS.c.value).where(_STAMPS.c.name == name)).scalar()
+    return value
+
+
+def put(tx: Connection, name: str, value: str) -> None:
+    """Put or replace a value."""
+    if tx.execute(update(_STAMPS).where(_STAMPS.c.name == name).values(value=value)).rowcount == 0:
+        tx.execute(_STAMPS.insert().values(name=name, value=value))

@@ -1,0 +1,246 @@
+"""The rows: SQLModel tables without rules. Instants are UTC, JSON is canonical text."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware instant, stored in UTC; SQLite, which keeps no zone, gives it back aware too.
+
+    Raises ValueError for an instant without zone.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the driver: in UTC, without zone where the engine keeps none."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the driver: aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Stamp(SQLModel, table=True):
+    """What the database says of itself: the kind of clock, the virtual time, the secret of cursors, revisions."""
+
+    __tablename__ = "stamps"
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_type=Text)
+
+
+class ProgrammeVersion(SQLModel, table=True):
+    """One published version of a programme: its file as loaded, never edited."""
+
+    __tablename__ = "programme_versions"
+    programme: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    sha256: str
+    source: str = Field(sa_type=Text)
+    loaded_at: datetime = Field(sa_type=UTCDateTime)
+    head: str
+
+
+class CalendarYearRow(SQLModel, table=True):
+    """One year of the working calendar, as its notice arranged it."""
+
+    __tablename__ = "calendar_years"
+    year: int = Field(primary_key=True)
+    document: str = Field(sa_type=Text)
+    loaded_at: datetime = Field(sa_type=UTCDateTime)
+    version: int
+    head: str
+
+
+class Token(SQLModel, table=True):
+    """A bearer token: only the hash of its secret is kept."""
+
+    __tablename__ = "tokens"
+    id: str = Field(primary_key=True)
+    secret_hash: str = Field(unique=True)
+    name: str
+    role: str
+    unit: str | None = None
+    cases: str = Field(sa_type=Text, default="[]")
+    enterprises: str = Field(sa_type=Text, default="[]")
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    expires_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    revoked_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    version: int
+    head: str
+
+
+class PrivateText(SQLModel, table=True):
+    """The text behind a salted commitment in the audit: erased, the commitment stays and says nothing."""
+
+    __tablename__ = "private_texts"
+    id: str = Field(primary_key=True)
+    salt: str
+    text: str = Field(sa_type=Text)
+
+
+class Enterprise(SQLModel, table=True):
+    """A site of the ledger."""
+
+    __tablename__ = "enterprises"
+    __table_args__ = (Index("enterprises_by_unit", "unit", "id"), Index("enterprises_by_code", "credit_code"))
+    id: str = Field(primary_key=True)
+    site_key: str = Field(unique=True)
+    unit: str
+    name: str
+    credit_code: str
+    permit_no: str | None = None
+    county: str | None = None
+    industry: str
+    grade: str
+    contact: str | None = Field(default=None, foreign_key="private_texts.id")
+    ultra_low_due_on: date | None = None
+    ultra_low_completed_on: date | None = None
+    ultra_low_publicised_on: date | None = None
+    version: int
+    head: str
+
+
+class CaseRow(SQLModel, table=True):
+    """A case: what is searched and locked as columns, the rest of its facts as canonical JSON."""
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        UniqueConstraint("programme", "enterprise", "industry", name="one_case_per_site_and_industry"),
+        Index("cases_by_unit", "unit", "id"),
+        Index("cases_by_state", "state", "id"),
+        Index("cases_by_enterprise", "enterprise"),
+        Index("cases_by_due", "due_at"),
+        Index("cases_by_owed", "owed_at"),
+        Index("cases_by_recognised_grade", "recognised_grade", "id"),
+    )
+    id: str = Field(primary_key=True)
+    programme: str
+    programme_version: int
+    enterprise: str = Field(foreign_key="enterprises.id")
+    unit: str
+    industry: str
+    current_grade: str
+    target_grade: str
+    state: str
+    version: int
+    head: str
+    listed_at: datetime = Field(sa_type=UTCDateTime)
+    entered_at: datetime = Field(sa_type=UTCDateTime)
+    due_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    owed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    recognised_grade: str | None = None
+    stalled: str | None = Field(sa_type=Text, default=None)
+    facts: str = Field(sa_type=Text)
+
+
+class AuditEntry(SQLModel, table=True):
+    """One entry of one thing's chain. Triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        UniqueConstraint("subject_id", "subject_type", "version", name="one_entry_per_version"),
+        Index("audit_by_time", "at", "seq"),
+        Index("audit_by_actor", "actor_id", "at", "seq"),
+        Index("audit_by_unit", "unit", "at", "seq"),
+        Index("audit_by_action", "action", "at", "seq"),
+        Index("audit_by_request", "request_id"),
+    )
+    seq: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), Identity(always=False), primary_key=True),
+    )
+    at: datetime = Field(sa_type=UTCDateTime)
+    actor_id: str
+    actor_name: str
+    actor_role: str
+    unit: str | None = None
+    action: str
+    subject_type: str
+    subject_id: str
+    version: int
+    reason: str | None = Field(sa_type=Text, default=None)
+    data: str = Field(sa_type=Text)
+    changes: str = Field(sa_type=Text)
+    prev: str | None = None
+    hash: str
+    request_id: str | None = None
+
+
+class Notice(SQLModel, table=True):
+    """One publication of results by a unit."""
+
+    __tablename__ = "notices"
+    id: str = Field(primary_key=True)
+    programme: str
+    unit: str
+    opened_at: datetime = Field(sa_type=UTCDateTime)
+    opened_on: date
+    ends_on: date
+    provisional: bool
+    version: int
+    head: str
+
+
+class NoticeEntryRow(SQLModel, table=True):
+    """One case in a notice, as the public was shown it; `left_as` says why it is no longer in it."""
+
+    __tablename__ = "notice_entries"
+    __table_args__ = (Index("notice_entries_by_case", "case_id"),)
+    notice: str = Field(primary_key=True, foreign_key="notices.id")
+    case_id: str = Field(primary_key=True, foreign_key="cases.id")
+    shown: str = Field(sa_type=Text)
+    left_as: str | None = None
+
+
+class Objection(SQLModel, table=True):
+    """What the public says against one entry of a notice."""
+
+    __tablename__ = "objections"
+    __table_args__ = (Index("objections_by_case", "case_id", "state"), Index("objections_by_unit", "unit", "id"))
+    id: str = Field(primary_key=True)
+    receipt_hash: str = Field(unique=True)
+    notice: str = Field(foreign_key="notices.id")
+    case_id: str = Field(foreign_key="cases.id")
+    unit: str
+    reasons: str = Field(sa_type=Text)
+    contact: str | None = Field(default=None, foreign_key="private_texts.id")
+    state: str
+    lodged_at: datetime = Field(sa_type=UTCDateTime)
+    due_on: date
+    provisional: bool
+    decided_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    finding: str | None = Field(sa_type=Text, default=None)
+    version: int
+    head: str
+
+
+class StoredAnswer(SQLModel, table=True):
+    """The answer to a POST that carried an Idempotency-Key."""
+
+    __tablename__ = "stored_answers"
+    __table_args__ = (Index("stored_answers_by_time", "stored_at"),)
+    scope: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: str
+    status: int
+    headers: str = Field(sa_type=Text)
+    body: str = Field(sa_type=Text)
+    stored_at: datetime = Field(sa_type=UTCDateTime)
+
+
+def table(model: type[SQLModel]) -> Any:
+    """The Core table of a row class."""
+    return model.__table__  # type: ignore[attr-defined]

@@ -1,0 +1,72 @@
+"""Databases for tests: both engines, each migrated once a run and copied for every test."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.setup import migrate
+from tests import postgres
+from tests.conftest import root_of_run
+from tests.service.world import BEGINS, World, open_world
+
+CLOCK = f"virtual:{BEGINS}"
+_TEMPLATE = "jinji_template"
+
+
+def _once(root: Path, name: str) -> bool:
+    """Whether this is the first of all workers to come here; the others wait until it has left."""
+    done = root / f"{name}.done"
+    if done.exists():
+        return False
+    done.touch()
+    return True
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(Settings(database_url=f"sqlite:///{file}", clock=CLOCK))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_server: postgres.Server) -> str:
+    """The name of a migrated PostgreSQL database, made by the first worker that asks."""
+    root = root_of_run(tmp_path_factory)
+    with (root / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _once(root, _TEMPLATE):
+            postgres_server.create(_TEMPLATE)
+            migrate(Settings(database_url=postgres_server.url(_TEMPLATE), clock=CLOCK))
+    return _TEMPLATE
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh migrated database on a virtual clock, on either engine."""
+    if request.param == "sqlite":
+        file = tmp_path / "jinji.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    name = f"t_{abs(hash(str(tmp_path))):x}"
+    server.create(name, template=template)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    """A running service on a virtual clock at 2024-05-20 09:00, on either engine."""
+    world = open_world(
+        Settings(database_url=database_url, clock=CLOCK, public_per_minute=10_000, objections_per_hour=1000)
+    )
+    with world.client:
+        yield world

@@ -1,0 +1,80 @@
+"""What is wrong with what was sent, said in both languages: the parser's findings in the words of a person."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from workflows.text import Reason, Text
+
+# type of the parser's finding → (our code, Chinese, English); {…} are taken from the finding's context
+_SAID: dict[str, tuple[str, str, str]] = {
+    "missing": ("missing", "缺少必填项", "this field is required"),
+    "extra_forbidden": ("unknown_field", "没有这个字段", "there is no such field"),
+    "unexpected_keyword_argument": ("unknown_field", "没有这个字段", "there is no such field"),
+    "missing_argument": ("missing", "缺少必填项", "this field is required"),
+    "string_type": ("wrong_type", "应为文本", "a text is needed"),
+    "string_too_short": ("too_short", "不能为空，至少 {min_length} 个字符", "at least {min_length} character(s) are needed"),
+    "string_too_long": ("too_long", "过长，最多 {max_length} 个字符", "at most {max_length} characters are allowed"),
+    "string_pattern_mismatch": ("wrong_form", "格式不符：{pattern}", "does not match {pattern}"),
+    "string_unicode": ("not_unicode", "含有无效字符", "not valid Unicode text"),
+    "unprintable_text": ("unprintable_text", "含有不可见的控制字符，请删除", "control characters are not allowed"),
+    "not_a_day": ("not_a_day", "日期应写成 YYYY-MM-DD，且确有其日", "a date is written YYYY-MM-DD and must exist"),
+    "not_a_month": ("not_a_month", "月份应写成 YYYY-MM", "a month is written YYYY-MM"),
+    "not_an_instant": (
+        "not_an_instant", "时间应带时区，如 2024-06-03T09:00:00+08:00",
+        "an instant needs its offset, as in 2024-06-03T09:00:00+08:00",
+    ),
+    "not_a_number": ("wrong_type", "应为数字", "a number is needed"),
+    "int_type": ("wrong_type", "应为整数", "a whole number is needed"),
+    "int_parsing": ("wrong_type", "应为整数", "a whole number is needed"),
+    "int_from_float": ("wrong_type", "应为整数", "a whole number is needed"),
+    "float_type": ("wrong_type", "应为数字", "a number is needed"),
+    "bool_type": ("wrong_type", "应为 true 或 false", "true or false is needed"),
+    "bool_parsing": ("wrong_type", "应为 true 或 false", "true or false is needed"),
+    "finite_number": ("wrong_type", "应为有限的数字", "a finite number is needed"),
+    "literal_error": ("unknown_value", "可选值：{expected}", "must be one of: {expected}"),
+    "enum": ("unknown_value", "可选值：{expected}", "must be one of: {expected}"),
+    "too_short": ("too_few", "至少 {min_length} 项", "at least {min_length} item(s) are needed"),
+    "too_long": ("too_many", "最多 {max_length} 项", "at most {max_length} items are allowed"),
+    "greater_than_equal": ("too_small", "不得小于 {ge}", "must be at least {ge}"),
+    "less_than_equal": ("too_large", "不得大于 {le}", "must be at most {le}"),
+    "tuple_type": ("wrong_type", "应为列表", "a list is needed"),
+    "list_type": ("wrong_type", "应为列表", "a list is needed"),
+    "dict_type": ("wrong_type", "应为对象", "an object is needed"),
+    "mapping_type": ("wrong_type", "应为对象", "an object is needed"),
+    "dataclass_type": ("wrong_type", "应为对象", "an object is needed"),
+    "model_type": ("wrong_type", "应为对象", "an object is needed"),
+    "model_attributes_type": ("wrong_type", "应为对象", "an object is needed"),
+    "json_invalid": ("malformed_json", "不是有效的 JSON", "this is not valid JSON"),
+}  # fmt: skip
+
+
+def fault(code: str, field: str, zh: str, en: str, clause: str | None = None) -> Reason:
+    """One thing that is wrong with what was sent."""
+    return Reason(code, Text(zh, en), clause, field)
+
+
+def from_validation(error: ValidationError, at: str = "") -> tuple[Reason, ...]:
+    """Every finding of the parser, its place below the field `at`."""
+    return from_findings(error.errors(include_url=False, include_input=False), at)
+
+
+def from_findings(findings: Iterable[Any], at: str = "") -> tuple[Reason, ...]:
+    """Every finding (in the parser's form: type, loc, msg, ctx) as a fault."""
+    faults = []
+    for finding in findings:
+        code, zh, en = _SAID.get(finding["type"], ("malformed", "格式不符：{msg}", "{msg}"))
+        told = {**(finding.get("ctx") or {}), "msg": finding["msg"]}
+        faults.append(fault(code, _field(at, finding["loc"]), zh.format_map(told), en.format_map(told)))
+    return tuple(faults)
+
+
+def _field(at: str, location: tuple[int | str, ...]) -> str:
+    place = at
+    for part in location:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif part != "[key]" and not part.startswith("·"):  # a dot marks a branch of a union, not a field
+            place += f".{part}" if place else part
+    return place or "body"

@@ -1,0 +1,5 @@
+"""Stopgap."""
+
+from workflows.programme import read as load
+
+__all__ = ["load"]
