@@ -1,0 +1,571 @@
+"""The machine of henan-2024: what moves a case, what refuses it, and that both say the same."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.workflows.cases import (
+    DECLARATION,
+    EXAMPLES,
+    MEASURE,
+    OFFICER,
+    PLAN,
+    PRE_ASSESSMENT,
+    PROVINCE,
+    REPORT,
+    REVIEW,
+    STATES,
+    SYSTEM,
+    Walk,
+    answers,
+    check,
+    henan,
+    instant,
+)
+from workflows.case import Drawn, dump, load
+from workflows.facts import Actor, Site
+from workflows.lifecycle import Decision, Refused, replay
+from workflows.programme import Role
+
+DESIGN = {
+    "list": {None: "listed"},
+    "pre_assess": {"listed": "pre_assessed"},
+    "file_plan": {"pre_assessed": "plan_filed"},
+    "return_plan": {"plan_filed": "pre_assessed"},
+    "start_upgrade": {"plan_filed": "upgrading"},
+    "amend_plan": {"upgrading": "upgrading"},
+    "report_progress": {"upgrading": "upgrading", "rejected": "rejected"},
+    "accept": {"upgrading": "accepted"},
+    "fail_acceptance": {"upgrading": "upgrading"},
+    "fast_track": dict.fromkeys(("pre_assessed", "plan_filed", "upgrading"), "accepted"),
+    "spot_check": dict.fromkeys(("accepted", "resubmitted"), "spot_checked"),
+    "order_rectification": {"spot_checked": "upgrading"},
+    "publish": dict.fromkeys(("spot_checked", "accepted"), "published"),
+    "reject": {"spot_checked": "rejected"},
+    "uphold_objection": {"published": "rejected"},
+    "recognise": {"published": "recognised"},
+    "resubmit": {"rejected": "resubmitted"},
+    "lapse": dict.fromkeys(set(STATES[:8]) | {"rejected"} - {"published"}, "lapsed"),
+    "withdraw": dict.fromkeys(STATES[:9], "withdrawn"),
+    "relist": {"withdrawn": "listed"},
+    "disqualify": dict.fromkeys(set(STATES) - {"disqualified"}, "disqualified"),
+}
+OPEN = set(STATES[:9])
+
+
+def test_the_file_has_the_events_and_states_of_the_design() -> None:
+    programme = henan().programme
+    assert {state.id for state in programme.states} == set(STATES)
+    assert {state.id for state in programme.states if state.final} == {
+        "recognised", "withdrawn", "lapsed", "disqualified",
+    }  # fmt: skip
+    assert set(programme.event_by_name) == {*DESIGN, "correct"}
+
+
+@pytest.mark.parametrize("event", [name for name in DESIGN if name != "lapse"])
+@pytest.mark.parametrize("state", STATES)
+def test_every_pair_of_state_and_event_moves_as_the_design_says_or_is_refused_by_the_state(
+    state: str, event: str
+) -> None:
+    walk = Walk().to(state)
+    actor = Actor("somebody", henan().programme.event_by_name[event].roles[0])
+    decided = walk.ask(event, EXAMPLES.get(event), at="2024-12-19", by=actor, reason="测试", **{})
+    target = DESIGN[event].get(state)
+    wrong = isinstance(decided, Refused) and "wrong_state" in {reason.code for reason in decided.reasons}
+    assert wrong == (target is None)
+    if isinstance(decided, Decision):
+        assert decided.after.state == target
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_offers_are_the_events_that_lead_on_and_agree_with_what_is_refused(state: str) -> None:
+    walk = Walk().to(state)
+    for role in Role:
+        facts = walk.facts("2024-12-19", Actor("somebody", role))
+        offers = {offer.event.name: offer for offer in walk.machine.offers(facts)}
+        expected = {name for name, moves in DESIGN.items() if state in moves} | {"correct"}
+        assert set(offers) - {"lapse"} == expected - {"lapse"}
+        for name, offer in offers.items():
+            decided = walk.ask(name, EXAMPLES.get(name), at="2024-12-19", by=Actor("somebody", role), reason="测试")
+            refused = decided.reasons if isinstance(decided, Refused) else ()
+            of_data = {reason for reason in refused if (reason.field or "").startswith("data")}
+            of_role = {reason for reason in offer.reasons if reason.code == "role_not_allowed"}
+            assert set(offer.reasons) - of_role == set(refused) - of_data, name
+            assert bool(of_role) == (role not in offer.event.roles)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_case_survives_being_stored_and_its_history_makes_it_again(state: str) -> None:
+    walk = Walk().to(state)
+    assert load(dump(walk.case)) == walk.case
+    documents = [dump(case) for _, case in walk.history[1:]] + [dump(walk.case)]
+    changes = [documents[0]] + [
+        {name: value for name, value in after.items() if before[name] != value}
+        for before, after in zip(documents, documents[1:], strict=False)
+    ]
+    assert replay(changes) == walk.case
+
+
+# --- windows: soft ones mark and ask for a reason, hard ones refuse ---------------------------------------------------
+
+WINDOWS = [
+    ("list", None, "2024-05-31 23:59", "2024-06-01 00:00"),
+    ("pre_assess", "2024-06-01 00:00", "2024-11-15 23:59", "2024-11-16 00:00"),
+    ("start_upgrade", "2024-06-01 00:00", "2024-11-15 23:59", "2024-11-16 00:00"),
+    ("amend_plan", "2024-06-01 00:00", "2024-11-15 23:59", "2024-11-16 00:00"),
+    ("accept", "2024-07-15 00:00", "2024-11-30 23:59", "2024-12-01 00:00"),
+    ("fail_acceptance", "2024-07-15 00:00", "2024-11-30 23:59", "2024-12-01 00:00"),
+    ("fast_track", "2024-07-15 00:00", "2024-11-30 23:59", "2024-12-01 00:00"),
+    ("spot_check", "2024-08-01 00:00", "2024-12-15 23:59", "2024-12-16 00:00"),
+    ("reject", "2024-08-01 00:00", "2024-12-15 23:59", "2024-12-16 00:00"),
+    ("publish", "2024-09-01 00:00", "2024-12-31 23:59", "2025-01-01 00:00"),
+]
+SOURCE = {
+    "pre_assess": "listed", "start_upgrade": "plan_filed", "amend_plan": "upgrading", "accept": "upgrading",
+    "fail_acceptance": "upgrading", "fast_track": "upgrading", "spot_check": "accepted", "publish": "spot_checked",
+}  # fmt: skip
+
+
+def _before(event: str) -> Walk:
+    walk = Walk()
+    if event == "reject":
+        walk.to("accepted").go("spot_check", check("failed"), at="2024-08-06", by=PROVINCE)
+    elif event != "list":
+        walk.to(SOURCE[event])
+    if event == "accept":
+        walk.go("report_progress", REPORT, at="2024-07-18")
+    return walk
+
+
+def _asked(walk: Walk, event: str, at: str, reason: str | None) -> Decision | Refused:
+    day = at.split()[0]
+    sent: Any = {name: day if name.endswith("ed_on") else value for name, value in EXAMPLES.get(event, {}).items()}
+    role = henan().programme.event_by_name[event].roles[0]
+    return walk.ask(event, sent, at=at, by=Actor("somebody", role), reason=reason)
+
+
+@pytest.mark.parametrize(("event", "first", "last", "after"), WINDOWS)
+def test_inside_its_window_an_event_needs_no_reason_and_no_flag(
+    event: str, first: str | None, last: str, after: str
+) -> None:
+    reason = "说明" if henan().programme.event_by_name[event].needs_reason else None
+    for at in (first, last):
+        if at is not None:
+            decided = _asked(_before(event), event, at, reason)
+            assert isinstance(decided, Decision), decided
+            assert decided.after.flags == ()
+
+
+@pytest.mark.parametrize(("event", "first", "last", "after"), WINDOWS)
+def test_after_its_window_an_event_needs_a_reason_and_is_marked_late(
+    event: str, first: str | None, last: str, after: str
+) -> None:
+    refused = _asked(_before(event), event, after, None)
+    assert isinstance(refused, Refused)
+    assert [(reason.code, reason.field) for reason in refused.reasons] == [("reason_required", "reason")]
+    decided = _asked(_before(event), event, after, "补办")
+    assert isinstance(decided, Decision), decided
+    assert decided.after.flags == ("late",)
+
+
+def test_before_its_window_an_event_needs_a_reason_and_is_marked_early() -> None:
+    walk = Walk().to("listed")
+    sent = {**PRE_ASSESSMENT, "assessed_on": "2024-05-30"}
+    assert set(walk.refusal("pre_assess", sent, at="2024-05-31")) == {"reason_required"}
+    assert walk.go("pre_assess", sent, at="2024-05-31", reason="企业要求提前").flags == ("early",)
+
+
+@pytest.mark.parametrize(("at", "flags"), [("2024-06-15 23:59", ()), ("2024-06-16 00:00", ("late",))])
+def test_p2_a_plan_filed_after_the_15th_of_june_is_late_without_a_reason(at: str, flags: tuple[str, ...]) -> None:
+    assert Walk().to("pre_assessed").go("file_plan", PLAN, at=at).flags == flags
+
+
+@pytest.mark.parametrize("event", ["accept", "fast_track"])
+def test_acceptance_and_fast_track_are_closed_after_the_20th_of_december(event: str) -> None:
+    assert isinstance(_asked(_before(event), event, "2024-12-20 23:59", "补办"), Decision)
+    refused = _asked(_before(event), event, "2024-12-21 00:00", "补办")
+    assert isinstance(refused, Refused)
+    assert [reason.code for reason in refused.reasons] == ["too_late"]
+
+
+def test_nothing_after_a_re_submission_needs_a_reason_or_is_marked() -> None:
+    walk = Walk().to("resubmitted")
+    walk.go("spot_check", check(day="2025-01-06"), at="2025-01-06", by=PROVINCE)
+    assert walk.go("publish", at="2025-01-07").flags == ()
+
+
+# --- needs of single events -------------------------------------------------------------------------------------------
+
+
+def test_p4_acceptance_tells_every_unmet_condition_at_once() -> None:
+    walk = Walk(industry="steel", current_grade="B", target_grade="A", site=Site()).to("upgrading")
+    reasons = walk.refusal(
+        "accept",
+        {**REVIEW, "reviewed_on": "2024-07-10", "reviewers": ["周 教授"], "indicators": {"fugitive": "not_met"}, "grade": "leading"},
+        at="2024-07-14",
+    )  # fmt: skip
+    assert set(reasons) == {
+        "measures_not_done",
+        "indicator_not_met",
+        "same_person",
+        "grade_above_target",
+        "reason_required",
+    }
+    for reason in reasons.values():
+        assert reason.clause and reason.detail.zh and reason.detail.en and reason.who
+    assert reasons["measures_not_done"].until == instant("2024-12-21 00:00")
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "grade", "codes"),
+    [
+        ("C", "A", "A", set()),
+        ("C", "A", "B", set()),
+        ("C", "B", "A", {"grade_above_target"}),
+        ("B", "A", "B", {"grade_not_above_present"}),
+        ("B", "A", "C", {"grade_not_above_present"}),
+        ("non_leading", "leading", "leading", set()),
+        ("B", "leading", "A", {"grade_above_target"}),
+        ("ungraded", "B", "B-", set()),
+        ("B-", "B", "B-", {"grade_not_above_present"}),
+    ],
+)
+def test_p4_the_grade_reached_is_above_the_present_and_not_above_the_target(
+    current: str, target: str, grade: str, codes: set[str]
+) -> None:
+    walk = Walk(current_grade=current, target_grade=target).to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    decided = walk.ask("accept", {**REVIEW, "grade": grade}, at="2024-07-20")
+    assert {reason.code for reason in getattr(decided, "reasons", ())} == codes
+
+
+@pytest.mark.parametrize("industry", ["steel", "cement", "coking"])
+@pytest.mark.parametrize(
+    ("site", "codes"),
+    [
+        (Site(), {"ultra_low_not_completed", "ultra_low_not_publicised"}),
+        (Site(date(2024, 1, 1)), {"ultra_low_not_publicised"}),
+        (Site(None, date(2024, 1, 1)), {"ultra_low_not_completed"}),
+        (Site(date(2024, 1, 1), date(2024, 2, 1)), set()),
+    ],
+)
+def test_w1_grade_a_of_steel_cement_and_coking_needs_the_retrofit_done_and_publicised(
+    industry: str, site: Site, codes: set[str]
+) -> None:
+    way: list[tuple[str, str, Any, Actor]] = [
+        ("upgrading", "accept", REVIEW, OFFICER),
+        ("upgrading", "fast_track", DECLARATION, OFFICER),
+        ("spot_checked", "publish", {}, OFFICER),
+        ("published", "recognise", {}, SYSTEM),
+        ("rejected", "resubmit", answers(), OFFICER),
+    ]
+    for state, event, sent, actor in way:
+        walk = Walk(industry=industry, current_grade="B", target_grade="A").to(state)
+        if event == "accept":
+            walk.go("report_progress", REPORT, at="2024-07-18")
+        walk.site = site
+        decided = walk.ask(event, sent, at="2024-12-19", by=actor, reason="测试")
+        assert {reason.code for reason in getattr(decided, "reasons", ())} == codes, event
+        assert all(reason.clause == "W1" for reason in getattr(decided, "reasons", ()))
+
+
+@pytest.mark.parametrize(("industry", "grade"), [("foundry", "A"), ("steel", "B")])
+def test_w1_asks_nothing_of_other_industries_or_grades(industry: str, grade: str) -> None:
+    walk = Walk(industry=industry, current_grade="C", target_grade="A", site=Site()).to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    assert walk.go("accept", {**REVIEW, "grade": grade}, at="2024-07-20").grade_reached == grade
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "sent", "actor"),
+    [
+        (
+            "upgrading",
+            "fail_acceptance",
+            {"reviewed_on": "2024-07-20", "reviewers": ["周　教授"], "findings": ["x"]},
+            OFFICER,
+        ),
+        ("rejected", "resubmit", {**answers(), "reviewers": ["周教授"]}, OFFICER),
+        ("accepted", "spot_check", {**check(), "inspectors": ["孙处", "钱工"]}, PROVINCE),
+    ],
+)
+def test_r4_who_took_part_before_does_not_take_part_again(state: str, event: str, sent: Any, actor: Actor) -> None:
+    reasons = Walk().to(state).refusal(event, sent, at="2024-12-18", by=actor, reason="测试")
+    assert set(reasons) == {"same_person"}
+    assert reasons["same_person"].clause == "R4"
+
+
+def test_w6_on_the_fast_track_the_inspectors_are_not_the_pre_assessors_and_the_check_is_not_skipped() -> None:
+    walk = Walk().to("pre_assessed")
+    walk.go("fast_track", DECLARATION, at="2024-07-20")
+    assert (walk.case.state, walk.case.route, walk.case.grade_reached) == ("accepted", "fast_track", "B")
+    assert "fast_tracked" in walk.refusal("publish", at="2024-09-03")
+    assert set(walk.refusal("spot_check", {**check(), "inspectors": ["周教授"]}, at="2024-08-06", by=PROVINCE)) == {
+        "same_person"
+    }
+    walk.go("spot_check", check(), at="2024-08-06", by=PROVINCE)
+    assert walk.go("publish", at="2024-09-03").state == "published"
+
+
+def test_r4_on_the_normal_route_a_pre_assessor_may_inspect() -> None:
+    walk = Walk().to("accepted")
+    assert walk.go("spot_check", {**check(), "inspectors": ["周教授"]}, at="2024-08-06", by=PROVINCE).checks == 1
+
+
+def test_p5_publication_without_a_check_needs_a_draw_that_passed_the_case_over() -> None:
+    walk = Walk().to("accepted")
+    assert set(walk.refusal("publish", at="2024-09-03")) == {"not_drawn_over"}
+    walk.case = load({**dump(walk.case), "draw": {"id": "d1", "drawn": True}})
+    assert set(walk.refusal("publish", at="2024-09-03")) == {"drawn"}
+    walk.case = load({**dump(walk.case), "draw": {"id": "d1", "drawn": False}})
+    assert walk.go("publish", at="2024-09-03").state == "published"
+    assert walk.case.draw == Drawn("d1", False)
+
+
+def test_p5_a_case_that_was_ever_checked_cannot_skip_the_check_even_after_withdrawing() -> None:
+    walk = Walk().to("rejected")
+    walk.go("withdraw", at="2024-08-10", reason="退出")
+    walk.go("relist", at="2024-08-11", reason="再次申请")
+    assert (walk.case.measures, walk.case.findings, walk.case.check, walk.case.checks) == ((), (), None, 1)
+    walk.go("pre_assess", {**PRE_ASSESSMENT, "assessors": ["冯教授"]}, at="2024-08-12")
+    walk.go("fast_track", DECLARATION, at="2024-08-13")
+    walk.case = load({**dump(walk.case), "route": "normal", "draw": {"id": "d1", "drawn": False}})
+    assert set(walk.refusal("publish", at="2024-09-03")) == {"checked_before"}
+
+
+@pytest.mark.parametrize(
+    ("result", "event", "allowed"),
+    [
+        ("passed", "publish", True), ("failed", "publish", False), ("rectify", "publish", False),
+        ("failed", "reject", True), ("passed", "reject", False), ("rectify", "reject", False),
+        ("rectify", "order_rectification", True), ("passed", "order_rectification", False),
+        ("failed", "order_rectification", False),
+    ],
+)  # fmt: skip
+def test_p5_what_follows_a_check_is_what_its_result_allows(result: str, event: str, allowed: bool) -> None:
+    walk = Walk().to("accepted")
+    walk.go("spot_check", check(result), at="2024-08-06", by=PROVINCE)
+    actor = OFFICER if event == "publish" else PROVINCE
+    decided = walk.ask(event, EXAMPLES.get(event), at="2024-09-03", by=actor, reason="测试")
+    assert isinstance(decided, Decision) is allowed
+    if isinstance(decided, Refused):
+        assert {reason.code for reason in decided.reasons} == {"check_result"}
+
+
+def test_p5_rectify_is_possible_until_the_20th_of_december() -> None:
+    assert (
+        Walk()
+        .to("resubmitted")
+        .go("spot_check", check("rectify", "2024-12-20"), at="2024-12-20 23:59", by=PROVINCE)
+        .check
+    )
+    reasons = (
+        Walk()
+        .to("resubmitted")
+        .refusal("spot_check", check("rectify", "2024-12-20"), at="2024-12-21 00:00", by=PROVINCE)
+    )
+    assert [(reason.code, reason.field) for reason in reasons.values()] == [("too_late", "data.result")]
+
+
+def test_p5_after_rectification_the_case_is_accepted_and_checked_anew() -> None:
+    walk = Walk().to("accepted")
+    walk.go("spot_check", check("rectify"), at="2024-08-06", by=PROVINCE)
+    walk.go("order_rectification", {"review_on": "2024-10-08", "measures": [MEASURE]}, at="2024-08-07", by=PROVINCE)
+    assert (walk.case.state, len(walk.case.measures), str(walk.case.review_on)) == ("upgrading", 2, "2024-10-08")
+    assert "measures_not_done" in walk.refusal("accept", REVIEW, at="2024-09-20")
+    walk.go(
+        "report_progress", {**REPORT, "month": "2024-09", "assessed_on": "2024-09-19", "done": [2]}, at="2024-09-19"
+    )
+    walk.go("accept", {**REVIEW, "reviewed_on": "2024-09-20"}, at="2024-09-20")
+    assert "checked_before" in walk.refusal("publish", at="2024-09-21")
+    walk.go("spot_check", check(day="2024-10-08"), at="2024-10-08", by=PROVINCE)
+    assert walk.go("publish", at="2024-10-09").state == "published"
+
+
+@pytest.mark.parametrize(
+    ("changed", "codes"),
+    [
+        ({"answers": []}, {"finding_unanswered"}),
+        ({"answers": [{"finding": 1, "answer": "改"}]}, {"finding_unanswered"}),
+        ({"answers": [{"finding": n, "answer": "改"} for n in (1, 2, 3)]}, {"unknown_finding"}),
+        ({"reviewed_on": "2024-08-06"}, {"review_too_old"}),
+        ({"reviewed_on": "2024-08-07"}, set()),
+    ],
+)
+def test_p6_a_re_submission_answers_every_finding_and_has_a_new_review(
+    changed: dict[str, Any], codes: set[str]
+) -> None:
+    decided = Walk().to("rejected").ask("resubmit", {**answers(), **changed}, at="2024-12-18")
+    assert {reason.code for reason in getattr(decided, "reasons", ())} == codes
+
+
+def test_p6_re_submission_is_possible_until_24_00_of_the_20th_of_december_by_the_instant_of_receipt() -> None:
+    assert Walk().to("rejected").go("resubmit", answers("2024-12-20"), at="2024-12-20 23:59").resubmissions == 1
+    reasons = Walk().to("rejected").refusal("resubmit", answers("2024-12-20"), at="2024-12-21 00:00", reason="晚了")
+    assert set(reasons) == {"too_late"}
+    assert reasons["too_late"].until == instant("2024-12-21 00:00")
+
+
+def test_p6_a_case_may_come_again_as_often_as_it_is_refused() -> None:
+    walk = Walk().to("rejected")
+    for number in (1, 2, 3):
+        walk.go("resubmit", answers(), at="2024-12-18")
+        walk.go("spot_check", check("failed", "2024-12-18"), at="2024-12-18", by=PROVINCE)
+        walk.go("reject", at="2024-12-18", by=PROVINCE, reason="未通过")
+        assert walk.case.resubmissions == number
+    assert [finding.answer for finding in walk.case.findings] == [None, None]
+
+
+def test_p6_recognition_waits_for_the_end_of_the_notice_and_for_every_objection() -> None:
+    walk = Walk().to("published")
+    assert str(walk.case.notice.ends_on) == "2024-09-10"  # type: ignore[union-attr]
+    assert set(walk.refusal("recognise", at="2024-09-10 23:59", by=SYSTEM)) == {"notice_running"}
+    assert set(walk.refusal("recognise", at="2024-09-11 00:00", by=SYSTEM, open_objections=2)) == {"objection_open"}
+    assert walk.go("recognise", at="2024-09-11 00:00", by=SYSTEM).state == "recognised"
+
+
+def test_p6_an_upheld_objection_rejects_and_its_findings_are_answered_at_re_submission() -> None:
+    walk = Walk().to("published")
+    walk.go("uphold_objection", {"findings": ["夜间冒烟", "台账造假"]}, at="2024-09-05", by=SYSTEM)
+    assert [(finding.number, finding.text) for finding in walk.case.findings] == [(1, "夜间冒烟"), (2, "台账造假")]
+    assert walk.case.notice is None
+    assert walk.go("resubmit", answers(), at="2024-12-18").state == "resubmitted"
+
+
+@pytest.mark.parametrize("state", sorted(OPEN - {"published"}))
+def test_p6_an_open_case_lapses_at_the_close_and_a_rejected_one_after_the_20th_of_december(state: str) -> None:
+    closes = "2024-12-21" if state == "rejected" else "2025-02-01"
+    walk = Walk().to(state)
+    assert walk.machine.due_at(walk.case) == instant(f"{closes} 00:05")
+    assert set(walk.refusal("lapse", at=f"{closes} 00:04", by=SYSTEM)) == {"too_early"}
+    assert walk.machine.due_events(walk.case, instant(f"{closes} 00:05")) == ("lapse",)
+    assert walk.go("lapse", at=f"{closes} 00:05", by=SYSTEM).state == "lapsed"
+
+
+def test_p6_a_published_case_does_not_lapse() -> None:
+    walk = Walk().to("published")
+    assert walk.machine.due_events(walk.case, instant("2025-03-01")) == ("recognise",)
+
+
+@pytest.mark.parametrize("state", ["recognised", "withdrawn", "lapsed", "disqualified"])
+def test_nothing_waits_for_a_case_at_its_end(state: str) -> None:
+    walk = Walk().to(state)
+    assert walk.machine.due_at(walk.case) is None
+
+
+# --- measures ---------------------------------------------------------------------------------------------------------
+
+
+def test_w4_measures_are_added_changed_and_dropped_and_keep_their_numbers() -> None:
+    walk = Walk().to("upgrading")
+    walk.go(
+        "amend_plan",
+        {"add": [{**MEASURE, "title": "二期"}, {**MEASURE, "title": "三期"}]},
+        at="2024-06-20",
+        reason="增补",
+    )
+    walk.go(
+        "amend_plan", {"change": [{"number": 2, "due_on": "2024-10-31"}], "drop": [1]}, at="2024-06-21", reason="调整"
+    )
+    walk.go("amend_plan", {"add": [{**MEASURE, "title": "四期"}]}, at="2024-06-22", reason="增补")
+    assert [(measure.number, measure.title) for measure in walk.case.measures] == [
+        (2, "二期"),
+        (3, "三期"),
+        (4, "四期"),
+    ]
+    assert str(walk.case.measures[0].due_on) == "2024-10-31"
+
+
+@pytest.mark.parametrize(
+    ("sent", "codes"),
+    [
+        ({"drop": [1]}, {"no_measure_left"}),
+        ({"drop": [9], "add": [MEASURE]}, {"unknown_measure"}),
+        ({"change": [{"number": 7, "title": "x"}]}, {"unknown_measure"}),
+    ],
+)
+def test_w4_an_amendment_names_measures_that_are_there_and_leaves_one(sent: Any, codes: set[str]) -> None:
+    assert set(Walk().to("upgrading").refusal("amend_plan", sent, at="2024-06-20", reason="调整")) == codes
+
+
+@pytest.mark.parametrize(
+    ("changed", "codes"),
+    [
+        ({"done": [1, 2]}, {"unknown_measure"}),
+        ({"progress": {}}, {"progress_missing"}),
+        ({"progress": {"equipment_renewal": 10, "capacity_building": 5}}, {"progress_unexpected"}),
+        ({"month": "2024-05"}, {"month_outside"}),
+    ],
+)
+def test_p3_a_report_is_about_the_measures_and_months_of_the_plan(changed: dict[str, Any], codes: set[str]) -> None:
+    assert set(Walk().to("upgrading").refusal("report_progress", {**REPORT, **changed}, at="2024-07-18")) == codes
+
+
+def test_p3_a_later_report_for_the_same_month_replaces_it_and_what_is_done_stays_done() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    walk.go("report_progress", {**REPORT, "done": [], "conclusion": "更正"}, at="2024-07-19")
+    assert [report.conclusion for report in walk.case.reports] == ["更正"]
+    assert str(walk.case.measures[0].done_on) == "2024-07-18"
+
+
+# --- correction -------------------------------------------------------------------------------------------------------
+
+SECOND = Actor("赵工", Role.UNIT)
+
+
+def test_r4_a_second_person_takes_the_last_event_back_with_its_effects() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    walk.go("correct", at="2024-07-19", by=SECOND, reason="误报完成")
+    assert walk.case.state == "upgrading"
+    assert walk.case.measures[0].done_on is None
+    assert walk.case.reports == ()
+
+
+def test_r4_a_corrected_publication_leaves_the_notice_and_the_state_is_as_old_as_before() -> None:
+    walk = Walk().to("published")
+    walk.go("correct", at="2024-09-04", by=SECOND, reason="误公示")
+    assert (walk.case.state, walk.case.notice, walk.case.entered_at) == ("spot_checked", None, instant("2024-08-06"))
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "by", "codes"),
+    [
+        ("listed", "2024-05-21", SECOND, {"not_correctable"}),
+        ("recognised", "2024-09-11", SECOND, {"not_correctable"}),
+        ("lapsed", "2024-12-21 08:00", SECOND, {"not_correctable"}),
+        ("published", "2024-09-04", OFFICER, {"same_person"}),
+        ("published", "2024-09-04", Actor("李 工", Role.UNIT), {"same_person"}),
+        ("published", "2024-09-04", PROVINCE, {"not_your_event"}),
+        ("spot_checked", "2024-08-07", SECOND, {"not_your_event"}),
+        ("published", "2024-09-10 23:59", SECOND, set()),
+        ("published", "2024-09-11 00:00", SECOND, {"too_late"}),
+    ],
+)
+def test_r4_a_correction_is_for_another_person_of_that_role_within_five_working_days(
+    state: str, at: str, by: Actor, codes: set[str]
+) -> None:
+    decided = Walk().to(state).ask("correct", at=at, by=by, reason="更正")
+    assert {reason.code for reason in getattr(decided, "reasons", ())} == codes
+
+
+def test_r4_a_correction_is_not_corrected() -> None:
+    walk = Walk().to("pre_assessed")
+    walk.go("correct", at="2024-06-04", by=SECOND, reason="误录")
+    assert set(walk.refusal("correct", at="2024-06-04", by=OFFICER, reason="再改")) == {"not_correctable"}
+
+
+def test_r4_a_correction_is_refused_where_something_rests_on_the_event() -> None:
+    reasons = Walk().to("accepted").refusal("correct", at="2024-07-21", by=SECOND, reason="更正", rested_on="抽签 d1")
+    assert set(reasons) == {"rested_on"}
+
+
+@pytest.mark.parametrize("state", sorted(set(STATES) - {"disqualified"}))
+def test_r4_a_violation_cancels_the_eligibility_from_every_state(state: str) -> None:
+    walk = Walk().to(state)
+    walk.go("disqualify", EXAMPLES["disqualify"], at="2024-12-22", by=PROVINCE)
+    assert walk.case.state == "disqualified"
+    assert walk.case.disqualification is not None
+    assert walk.case.disqualification.document == "豫环罚〔2024〕1号"
