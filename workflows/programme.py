@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -66,12 +66,13 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How many sites each of these areas is to bring into one of the `counted` grades."""
+    """How many sites each of these areas is to bring into one of the `counted` grades, recognised by the end of `by`."""
 
     __pydantic_config__: ClassVar[Any] = FORBID
     areas: Annotated[tuple[str, ...], MinLen(1)]
     sites: Annotated[int, Ge(0)]
     counted: Annotated[tuple[str, ...], MinLen(1)]
+    by: date
     clause: str
 
 
@@ -208,8 +209,17 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True)
+class OfficeHours:
+    """Between which times of a working day, in the programme's time zone, reminders go out."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID
+    opens: time
+    closes: time
+
+
+@dataclass(frozen=True, slots=True)
 class Ladder:
-    """The rungs of reminders that lead up to, and past, a due date."""
+    """The rungs of reminders that lead up to, and past, a due date: one ladder for each kind of obligation, named so."""
 
     __pydantic_config__: ClassVar[Any] = FORBID
     id: str
@@ -218,7 +228,10 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class DateRule:
-    """A date of the plan: who owes what by the end of which day. A hard one refuses, a soft one marks and reminds."""
+    """A date of the plan: who owes what by the end of which day. A hard one refuses, a soft one marks and reminds.
+
+    On a day off it stays where it is unless it `rolls` to the next working day.
+    """
 
     __pydantic_config__: ClassVar[Any] = FORBID
     id: str
@@ -228,6 +241,7 @@ class DateRule:
     hard: bool
     ladder: str
     clause: str
+    rolls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +267,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a form, in its order."""
+    """One column of a form, in its order.
+
+    `choices`: inline, or the name of a list of the programme. `required_when`: the column must be filled where each of
+    these columns of the same form holds one of these ids.
+    """
 
     __pydantic_config__: ClassVar[Any] = FORBID
     id: str
@@ -264,7 +282,7 @@ class Column:
     ]  # fmt: skip
     choices: str | tuple[Choice, ...] = ()
     required: bool = True
-    required_when: str | None = None
+    required_when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     help: Text | None = None
 
 
@@ -304,6 +322,7 @@ class Programme:
     timezone: Literal["Asia/Shanghai"]
     closes_on: date
     draft: bool
+    office_hours: OfficeHours
     province: Area
     units: Annotated[tuple[Area, ...], MinLen(1)]
     targets: tuple[Target, ...]

@@ -1,0 +1,140 @@
+"""The invariants of DESIGN.md under any course of events: replay, scope of effects, whole audit, no event after a refusal."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from service.access import SYSTEM
+from service.casework import audit, cases
+from service.settings import Settings
+from tests.service.world import BEGINS, ZHENGZHOU, World, open_world
+from tests.workflows.cases import EXAMPLES, henan
+
+OFFICERS = (f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}")
+PROVINCE = ("province", "second of the province")
+EVENTS = sorted(set(henan().programme.event_by_name) - {"list", "recognise", "lapse", "uphold_objection"})
+DAYS = ("2024-06-03", "2024-07-18", "2024-08-06", "2024-09-03", "2024-09-12", "2024-11-20", "2024-12-18", "2025-01-10")
+
+
+def _template(folder: Path, template: Path) -> str:
+    file = folder / "jinji.db"
+    shutil.copy(template, file)
+    return f"sqlite:///{file}"
+
+
+class Season(RuleBasedStateMachine):
+    """Two cases, two officers, two inspectors of the province and the public, doing anything in any order."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        url = _template(Path(self.folder.name), self.template)
+        self.world: World = open_world(
+            Settings(
+                database_url=url, clock=f"virtual:{BEGINS}", public_per_minute=100_000, objections_per_hour=100_000
+            )
+        )
+        self.world.client.__enter__()
+        self.cases: list[str] = []
+        self.day = 0
+
+    def teardown(self) -> None:
+        """Close what was opened."""
+        self.world.client.__exit__(None, None, None)
+        self.folder.cleanup()
+
+    @initialize()
+    def list_two(self) -> None:
+        """Begin with two listed cases."""
+        self.cases = [self.world.listed(), self.world.listed(industry="steel", current_grade="B", target_grade="A")]
+
+    @rule(case=st.integers(0, 1), event=st.sampled_from(EVENTS), second=st.booleans(), reason=st.booleans())
+    def send(self, case: int, event: str, second: bool, reason: bool) -> None:
+        """Send an event with data made for today; what is refused changes nothing and stays refused under its key."""
+        here = self.cases[case]
+        before = self.world.case(here)
+        roles = henan().programme.event_by_name[event].roles
+        who = (PROVINCE if "unit" not in roles else OFFICERS)[second]
+        key = f"{here}{event}{before['version']}{self.day}{second}{reason}"
+        sent = {"data": self._today(event, before), "reason": "测试" if reason else None}
+        answer = self.world.event(who, here, event, **sent, key=key)
+        assert answer.status_code in (200, 409, 422), answer.text
+        after = self.world.case(here)
+        assert (after["version"] == before["version"] + 1) == (answer.status_code == 200)
+        again = self.world.event(who, here, event, **sent, key=key, version=before["version"])
+        assert self.world.case(here)["version"] == after["version"]
+        assert again.status_code == (
+            412 if answer.status_code == 422 and after["version"] != before["version"] else answer.status_code
+        )
+
+    @rule(days=st.integers(1, 3))
+    def pass_time(self, days: int) -> None:
+        """Go to a later day of the season."""
+        self.day = min(self.day + days, len(DAYS) - 1)
+        if f"{self.world.now():%Y-%m-%d}" < DAYS[self.day]:
+            self.world.at(DAYS[self.day])
+
+    @rule(case=st.integers(0, 1), upheld=st.none() | st.booleans())
+    def object(self, case: int, upheld: bool | None) -> None:
+        """Object to a published case, and decide it or leave it open."""
+        notice = self.world.case(self.cases[case])["notice"]
+        if notice is None:
+            return
+        body = {"case": self.cases[case], "reasons": "夜间冒烟"}
+        self.world.call(None, "POST", f"/public/notices/{notice['id']}/objections", body)
+        found = self.world.call("province", "GET", "/objections?state=open").json()["items"]
+        if upheld is not None and found:
+            path = f"/objections/{found[0]['id']}/decide"
+            self.world.call("second of the province", "POST", path, {"upheld": upheld, "finding": "查实"}, version=1)
+
+    def _today(self, event: str, case: dict[str, Any]) -> Any:
+        today = f"{self.world.now():%Y-%m-%d}"
+        sent = {name: today if name.endswith("ed_on") else value for name, value in EXAMPLES.get(event, {}).items()}
+        if event == "report_progress":
+            sent["month"] = today[:7]
+            sent["done"] = [measure["number"] for measure in case["measures"]]
+            sent["progress"] = {measure["kind"]: 100 for measure in case["measures"]}
+        if event == "resubmit":
+            sent["answers"] = [{"finding": finding["number"], "answer": "已整改"} for finding in case["findings"]]
+        return sent
+
+    @invariant()
+    def state_is_the_replay_of_history_and_the_audit_is_whole(self) -> None:
+        """After every step."""
+        with self.world.running.db.reading() as tx:
+            for case in self.cases:
+                assert cases.stored_equals_history(tx, case)
+            _, broken = audit.verify(tx, SYSTEM)
+        assert broken == []
+
+    @invariant()
+    def a_publicised_case_stands_in_its_notice_and_in_no_other(self) -> None:
+        """Notices and cases say the same."""
+        notices = self.world.call(None, "GET", "/public/notices").json()["items"]
+        shown = {
+            (entry["case"], notice["id"]) for notice in notices for entry in notice["entries"] if not entry["left_as"]
+        }
+        for case in self.cases:
+            notice = self.world.case(case)["notice"]
+            assert {where for which, where in shown if which == case} == ({notice["id"]} if notice else set())
+
+
+def test_any_course_of_events_keeps_the_invariants(sqlite_template: Path) -> None:
+    Season.template = sqlite_template
+    run_state_machine_as_test(
+        Season,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        ),
+    )
