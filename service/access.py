@@ -27,7 +27,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "enterprises.amend": frozenset({A, U}),
     "enterprises.read": frozenset({A, P, U, E, D}),
     "cases.list": frozenset({U}),
-    "cases.amend": frozenset({U}),
+    "cases.amend": frozenset({A, U}),
     "cases.read": ANYBODY,
     "cases.move": frozenset({P, U, X}),
     "notices.open": frozenset({U}),

@@ -15,7 +15,7 @@ from service.api import audit, cases, clock, docs, enterprises, health, notices,
 from service.api.door import Trusted
 from service.api.edge import Edge, Limits
 from service.api.errors import install
-from service.api.schemas import EventSent, Problem
+from service.api.openapi import complete
 from service.running import Running
 from service.writer import Writer
 
@@ -79,13 +79,16 @@ def _add_documentation(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:
-        return get_swagger_ui_html(
+        shown = get_swagger_ui_html(
             openapi_url=f"{PREFIX}/openapi.json",
             title="jinji API",
             swagger_js_url="/docs/static/swagger-ui-bundle.js",
             swagger_css_url="/docs/static/swagger-ui.css",
             swagger_favicon_url="/docs/static/favicon.png",
+            swagger_ui_parameters={"validatorUrl": None},
         )
+        shown.headers["Content-Security-Policy"] = docs.POLICY
+        return shown
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
@@ -95,15 +98,7 @@ def _add_documentation(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = framework()
-            schemas = document["components"]["schemas"]
-            for model in (Problem, EventSent):
-                own = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas.update(own.pop("$defs", {}))
-                schemas[model.__name__] = own
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
-            app.openapi_schema = document
+            app.openapi_schema = complete(framework())
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

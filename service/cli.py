@@ -213,7 +213,7 @@ def derive_programme(programme_id: str, year: int) -> None:
     derived = derivation.derive(source, year, Calendar(packaged_years()))
     click.echo(derived.source, nl=False)
     for remark in derived.remarks:
-        click.echo(str(remark), err=True)
+        click.echo(f"{remark.on}  {remark.text.zh} / {remark.text.en}: {', '.join(remark.keys)}", err=True)
 
 
 @main.group("calendar")

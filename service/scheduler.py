@@ -19,7 +19,6 @@ from service.running import Running
 from service.storage import stamps
 
 _log = structlog.get_logger(__name__)
-_CHAIN = "clock_chain"
 
 
 def start(process: Running) -> BackgroundScheduler:
@@ -96,7 +95,7 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
 
 def _record(desk: Desk, act: Act, since: datetime) -> None:
     """Write into the audit who moved the clock from where to where."""
-    version, _, head = (stamps.get(desk.tx, _CHAIN) or "0:").partition(":")
+    version, _, head = (stamps.get(desk.tx, audit.CLOCK_CHAIN) or "0:").partition(":")
     entry = audit.Entry(
         act,
         "clock",
@@ -107,4 +106,4 @@ def _record(desk: Desk, act: Act, since: datetime) -> None:
         data={"from": audit.instant_text(since), "to": audit.instant_text(act.at)},
     )
     (new_head,) = audit.append(desk.tx, [entry])
-    stamps.put(desk.tx, _CHAIN, f"{int(version) + 1}:{new_head}")
+    stamps.put(desk.tx, audit.CLOCK_CHAIN, f"{int(version) + 1}:{new_head}")

@@ -167,7 +167,7 @@ class Lifecycle:
         case = ask.case
         changes: Changes = {"state": state, **EFFECTS[event.kind](ask)}
         if changes["state"] != case.state:
-            changes["entered_at"] = facts.now
+            changes.setdefault("entered_at", facts.now)
         flags = changes.get("flags", case.flags)
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
@@ -237,7 +237,7 @@ class _LabelledState(MachineState):
         self.label = label
 
 
-class _DiagramMachine(GraphMachine):  # type: ignore[misc]
+class _DiagramMachine(GraphMachine):
     """A machine that is only drawn."""
 
     state_cls = _LabelledState

@@ -16,6 +16,8 @@ from workflows.errors import ProgrammeRefused
 from workflows.text import Text
 
 FORBID: dict[str, Any] = {"extra": "forbid", "arbitrary_types_allowed": True}
+# A quoted date would be read like one, but nothing that looks for dates in the file would find it.
+PlanDay = Annotated[date, Field(strict=True)]
 
 
 class Role(StrEnum):
@@ -72,7 +74,7 @@ class Target:
     areas: Annotated[tuple[str, ...], MinLen(1)]
     sites: Annotated[int, Ge(0)]
     counted: Annotated[tuple[str, ...], MinLen(1)]
-    by: date
+    by: PlanDay
     clause: str
 
 
@@ -108,8 +110,8 @@ class Phase:
     id: str
     title: Text
     clause: str
-    to: date
-    from_: Annotated[date | None, Field(alias="from")] = None
+    to: PlanDay
+    from_: Annotated[PlanDay | None, Field(alias="from")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,10 @@ class Window:
     """
 
     __pydantic_config__: ClassVar[Any] = FORBID
-    from_: Annotated[date | None, Field(alias="from")] = None
-    to: date | None = None
-    late_after: date | None = None
-    hard_after: date | None = None
+    from_: Annotated[PlanDay | None, Field(alias="from")] = None
+    to: PlanDay | None = None
+    late_after: PlanDay | None = None
+    hard_after: PlanDay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ class DateRule:
     id: str
     title: Text
     owner: Literal["unit", "province", "enterprise"]
-    due_on: date
+    due_on: PlanDay
     hard: bool
     ladder: str
     clause: str
@@ -320,7 +322,7 @@ class Programme:
     title: Text
     source: str
     timezone: Literal["Asia/Shanghai"]
-    closes_on: date
+    closes_on: PlanDay
     draft: bool
     office_hours: OfficeHours
     province: Area
@@ -375,6 +377,33 @@ class Programme:
         return {rule.id: rule for rule in self.dates}
 
     @cached_property
+    def ladder_by_id(self) -> dict[str, Ladder]:
+        """Ladders by id, which is the kind of obligation."""
+        return {ladder.id: ladder for ladder in self.ladders}
+
+    @cached_property
+    def form_by_id(self) -> dict[str, Form]:
+        """Forms by id."""
+        return {form.id: form for form in self.forms}
+
+    @cached_property
+    def choice_lists(self) -> dict[str, tuple[Choice, ...]]:
+        """The lists that `choices` of a column may name."""
+        return {
+            "grades": tuple(Choice(grade.id, grade.name.zh) for grade in self.grades),
+            "target_grades": tuple(Choice(grade.id, grade.name.zh) for grade in self.grades if grade.target),
+            "industries": tuple(Choice(industry.id, industry.name.zh) for industry in self.industries),
+            "indicators": self.indicators,
+            "measure_kinds": self.measure_kinds,
+            "equipment_categories": self.equipment_categories,
+            "fundings": self.fundings,
+        }
+
+    def choices_of(self, column: Column) -> tuple[Choice, ...]:
+        """What may stand in the cells of a column; empty where anything of its type may."""
+        return self.choice_lists[column.choices] if isinstance(column.choices, str) else column.choices
+
+    @cached_property
     def target_by_area(self) -> dict[str, Target]:
         """The target of the province and of each unit, by code."""
         return {area: target for target in self.targets for area in target.areas}
@@ -396,8 +425,8 @@ Check = Callable[[Programme], Iterator[str]]
 def read(source: str, *, checks: tuple[Check, ...] = ()) -> Programme:
     """The programme that stands in the TOML text `source`.
 
-    `checks` look at what types cannot say (`programme_checks.ALL`). Raises ProgrammeRefused with every problem,
-    each with its line or key.
+    `checks` look at what types cannot say (`programme_checks.ALL`) and are asked once the types are right. Raises
+    ProgrammeRefused with every problem, each behind its key (where it is no TOML: with its line).
     """
     try:
         document = tomllib.loads(source)
@@ -406,17 +435,30 @@ def read(source: str, *, checks: tuple[Check, ...] = ()) -> Programme:
     try:
         programme = _PROGRAMME.validate_python(document)
     except ValidationError as error:
-        raise ProgrammeRefused(
-            tuple(f"{_key(problem['loc'])}: {problem['msg']}" for problem in error.errors())
-        ) from error
+        found = tuple(f"{_key(problem['loc'], document)}: {problem['msg']}" for problem in error.errors())
+        raise ProgrammeRefused(found) from error
     problems = tuple(problem for check in checks for problem in check(programme))
     if problems:
         raise ProgrammeRefused(problems)
     return programme
 
 
-def _key(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "(file)"
+def _key(location: tuple[int | str, ...], document: Any) -> str:
+    """Where a finding of the parser stands: entries of a list by what they are called, else by their place."""
+    key = ""
+    for part in location:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):  # what is missing, or an alternative that the parser names
+            document = None
+        name = name_of(document.get) if isinstance(part, int) and isinstance(document, dict) else None
+        key += f"[{part}]" if isinstance(part, int) and name is None else f".{name or part}"
+    return key.lstrip(".") or "(file)"
+
+
+def name_of(get: Callable[[str], Any]) -> str | None:
+    """What an entry of a list is called in messages; `get` gives its parts by name."""
+    return next((name for name in (get("id"), get("code"), get("name")) if isinstance(name, str)), None)
 
 
 @lru_cache

@@ -20,7 +20,16 @@ def _is_shown(character: str, *, lines: bool) -> bool:
     return unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"} and character not in _DIRECTION
 
 
-def _clean_line(text: str) -> str:
+# The same for those who read a JSON schema: nothing that is not shown, and something besides blanks.
+_UNSHOWN = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_BLANK = r"\x20\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+SHOWN = rf"^[^\x00-\x1f{_UNSHOWN}]*$"
+LINE = rf"^[^\x00-\x1f{_UNSHOWN}]*[^\x00-\x1f{_UNSHOWN}{_BLANK}][^\x00-\x1f{_UNSHOWN}]*$"
+_LINES = rf"^[^\x00-\x08\x0b-\x1f{_UNSHOWN}]*[^\x00-\x1f{_UNSHOWN}{_BLANK}][^\x00-\x08\x0b-\x1f{_UNSHOWN}]*$"
+
+
+def clean_line(text: str) -> str:
+    """The text, if it is one line of characters that are shown. Raises what a validator raises."""
     if text.isascii() and text.isprintable():
         return text
     if not all(_is_shown(character, lines=False) for character in text):
@@ -69,12 +78,14 @@ Month = Annotated[
 Line = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_clean_line),
+    AfterValidator(clean_line),
+    Field(json_schema_extra={"pattern": LINE}),
 ]
 Lines = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=4000),
     AfterValidator(_clean_lines),
+    Field(json_schema_extra={"pattern": _LINES}),
 ]
 Persons = Annotated[tuple[Line, ...], Field(min_length=1, max_length=30)]
 Number = Annotated[int, Field(strict=True, ge=1, le=10_000)]

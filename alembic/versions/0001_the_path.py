@@ -239,6 +239,12 @@ def _forbid_changes() -> None:
                 f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
                 f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
             )
+        # INSERT OR REPLACE takes the old row away without asking the trigger on DELETE.
+        op.execute(
+            "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE "
+            "seq = NEW.seq OR (subject_id, subject_type, version) = (NEW.subject_id, NEW.subject_type, NEW.version)) "
+            f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "

@@ -14,6 +14,7 @@ from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Route, answered, reading, running
 from service.api.schemas import EntryPage, Instant
+from service.api.shapes import VerifiedGot
 from service.casework import audit
 from service.casework.audit import Query as AuditQuery
 from service.running import Running
@@ -35,7 +36,7 @@ _HEAD = (
             "description": "A page; or, by Accept, the whole answer to the query as a stream.",
             "content": {NDJSON: {"schema": {"type": "string"}}, CSV: {"schema": {"type": "string"}}},
         },
-        **openapi.READS,
+        **openapi.LISTS,
     },
 )
 def search_audit(
@@ -102,7 +103,7 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-@router.get("/verify", responses=openapi.READS)
+@router.get("/verify", response_model=VerifiedGot, responses=openapi.LISTS)
 def verify_audit(
     request: Request, caller: Annotated[Caller, reading("audit.verify")], subject: Filter = None
 ) -> Response:

@@ -27,6 +27,7 @@ from service.api.schemas import (
     ResultsGot,
     Sent,
     SiteSent,
+    Sought,
 )
 from service.casework import audit, cases, listing, moves
 from service.casework.answers import Answer
@@ -43,7 +44,7 @@ router = APIRouter(prefix="/cases", tags=["cases"], route_class=Route)
 CaseId = Annotated[str, Path(max_length=64, description="The id of a case.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400)]
-Filter = Annotated[str | None, Query(max_length=100)]
+Filter = Annotated[Sought | None, Query()]
 _EVENT = TypeAdapter(EventSent)
 
 
@@ -97,7 +98,7 @@ def list_case(change: Annotated[Change, changing("cases.list")], sent: CaseSent)
     return change.make(do)
 
 
-@router.post("/batch", response_model=ResultsGot, responses=openapi.CREATES)
+@router.post("/batch", response_model=ResultsGot, responses=openapi.BATCHES)
 def list_many(change: Annotated[Change, changing("cases.list")], sent: CaseBatch) -> Response:
     """List up to 1,000 enterprises, each succeeding or failing alone."""
 
@@ -130,7 +131,7 @@ def _results(outcomes: list[Applied | ServiceError], language: str, *, dry_run: 
     return {"results": results}
 
 
-@router.get("", response_model=CasePage, responses=openapi.READS)
+@router.get("", response_model=CasePage, responses=openapi.LISTS)
 def search_cases(
     request: Request,
     caller: Annotated[Caller, reading("cases.read")],
@@ -166,7 +167,7 @@ def search_cases(
         )
 
 
-@router.post("/events", response_model=ResultsGot, responses=openapi.CREATES)
+@router.post("/events", response_model=ResultsGot, responses=openapi.BATCHES)
 def move_many(
     change: Annotated[Change, changing("cases.move")],
     sent: EventBatch,
@@ -187,7 +188,7 @@ def move_many(
     return change.make(do)
 
 
-@router.get("/{case_id}", response_model=CaseGot, responses=openapi.READS)
+@router.get("/{case_id}", response_model=CaseGot, responses={**openapi.READS, **openapi.TAGGED})
 def read_case(
     request: Request,
     caller: Annotated[Caller, reading("cases.read")],
@@ -202,7 +203,7 @@ def read_case(
         return answered(request, shown_case(desk, stands), version=stands.version)
 
 
-@router.patch("/{case_id}", response_model=CaseGot, responses=openapi.CHANGES)
+@router.patch("/{case_id}", response_model=CaseGot, responses={**openapi.CHANGES, **openapi.TAGGED})
 def amend_case(
     change: Annotated[Change, changing("cases.amend", version_of)], case_id: CaseId, sent: CasePatch
 ) -> Response:
@@ -217,7 +218,7 @@ def amend_case(
     return change.make(do)
 
 
-@router.get("/{case_id}/offers", response_model=OfferList, responses=openapi.READS)
+@router.get("/{case_id}/offers", response_model=OfferList, responses={**openapi.READS, **openapi.TAGGED})
 def read_offers(request: Request, caller: Annotated[Caller, reading("cases.read")], case_id: CaseId) -> Response:
     """Every event that leads on from the case's state, with every reason against it."""
     process = running(request)
@@ -238,7 +239,7 @@ def read_offers(request: Request, caller: Annotated[Caller, reading("cases.read"
     return answered(request, {"items": items}, version=stands.version)
 
 
-@router.get("/{case_id}/history", response_model=EntryPage, responses=openapi.READS)
+@router.get("/{case_id}/history", response_model=EntryPage, responses={**openapi.READS, **openapi.TAGGED})
 def read_history(request: Request, caller: Annotated[Caller, reading("cases.read")], case_id: CaseId) -> Response:
     """The audit entries of a case, oldest first."""
     process = running(request)
@@ -251,16 +252,12 @@ def read_history(request: Request, caller: Annotated[Caller, reading("cases.read
 @router.post(
     "/{case_id}/events",
     response_model=MovedGot,
-    responses={200: {"headers": openapi.TAGGED}, **openapi.CHANGES},
+    responses={**openapi.CHANGES, **openapi.TAGGED},
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EventSent"}}},
         },
-        "parameters": [
-            {"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}, "example": '"1"'},
-            {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}},
-        ],
     },
 )
 async def move_case(
@@ -312,6 +309,8 @@ def _wanted(request: Request, caller: Caller, case_id: str, body: bytes) -> Want
 
 
 def _event_of(request: Request, body: bytes) -> tuple[EventSent | None, ServiceError | None]:
+    if unknown := door.unknown_query(request):
+        return None, unknown
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return None, WrongMediaType()
     try:

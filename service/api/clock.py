@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from service import scheduler
 from service.access import Act, Caller
 from service.api import openapi, shown
-from service.api.door import Change, Route, answer, answered, changing, reading, running
+from service.api.door import Calling, Change, Route, answer, answered, changing, reading, running
 from service.api.schemas import ClockGot, ClockSent, MovedClockGot
 from service.casework.answers import Answer
 from service.casework.desk import Desk
@@ -27,12 +27,16 @@ def read_clock(request: Request, caller: Annotated[Caller, reading("clock.read")
     return answered(request, {"now": shown.instant(now), "mode": process.clock.mode})
 
 
-@router.post("", response_model=MovedClockGot, responses=openapi.CREATES)
+def on_a_virtual_clock(request: Request, calling: Calling) -> None:
+    """Raises NotFound on a real clock, which nobody moves, whoever asks."""
+    if not isinstance(running(request).clock, VirtualClock):
+        raise NotFound
+
+
+@router.post("", dependencies=[Depends(on_a_virtual_clock)], response_model=MovedClockGot, responses=openapi.CREATES)
 def move_clock(change: Annotated[Change, changing("clock.move")], sent: ClockSent) -> Response:
     """Move the virtual clock: it jumps from due instant to due instant and ticks at each."""
     process = change.process
-    if not isinstance(process.clock, VirtualClock):
-        raise NotFound
     with process.db.reading() as tx:
         if sent.to < process.clock.now(tx):
             raise ClockRefused

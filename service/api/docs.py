@@ -16,6 +16,12 @@ clause, what to supply, who can, until when.
 - `Accept-Language: en` for English.
 """
 
+# Nothing from elsewhere; the page's own start-up script stands in the page.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
+
 
 @lru_cache
 def static_folder() -> Path:

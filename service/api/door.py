@@ -4,13 +4,14 @@
 itself is then made in one transaction that looks at key and version again, so that races are decided by the database.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic_core import from_json, to_json
@@ -25,13 +26,16 @@ from service.api.errors import MalformedJson, language_of, problem
 from service.casework import answers
 from service.casework.answers import Answer, Key
 from service.casework.desk import Desk
-from service.errors import Conflict, DatabaseBusy, KeyReused, Unauthenticated, VersionMissing, VersionStale
+from service.errors import Conflict, DatabaseBusy, KeyReused, Malformed, Unauthenticated, VersionMissing, VersionStale
 from service.running import Running
 from service.writer import Replayed
+from workflows.faults import fault
 
 # A token that was revoked, or has expired, is refused by every process at the latest after this many seconds.
 TRUSTED_SECONDS = 5.0
 _TRIES = 4
+_LONGEST_TAG = 24  # beyond the versions that any thing can have, and far below what int() refuses
+_LONGEST_KEY = 200
 _bearer = HTTPBearer(auto_error=False, description="A token made by `jinji token create`.")
 
 
@@ -52,11 +56,35 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The framework's handler, on a request that tells malformed JSON late."""
         inner = super().get_route_handler()
+        known = frozenset(_query_names(self.dependant))
 
         async def handle(request: Request) -> Response:
+            request.scope["jinji_query"] = known
             return await inner(_Request(request.scope, request.receive))
 
         return handle
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    yield from (param.alias for param in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from _query_names(below)
+
+
+def unknown_query(request: Request) -> Malformed | None:
+    """What is wrong with a query parameter that the route does not have: a filter misspelt would show everything."""
+    unknown = sorted(set(request.query_params) - request.scope["jinji_query"])
+    if not unknown:
+        return None
+    return Malformed(
+        *(fault("unknown_field", name, "没有这个查询参数", "there is no such parameter") for name in unknown)
+    )
+
+
+def require_known_query(request: Request) -> None:
+    """Raises Malformed for a query parameter that the route does not have."""
+    if unknown := unknown_query(request):
+        raise unknown
 
 
 def running(request: Request) -> Running:
@@ -137,12 +165,10 @@ class Reading:
 
 
 def answered(request: Request, content: Any, *, version: int | None = None, status: int = 200) -> Response:
-    """JSON, with the version as ETag; 304 where the client has that version already."""
+    """JSON, with the version as ETag: what a change of the thing needs, not what a cache may rest on."""
     headers = {"Content-Type": "application/json"}
     if version is not None:
         headers["ETag"] = f'"{version}"'
-        if request.method == "GET" and headers["ETag"] in request.headers.get("if-none-match", ""):
-            return Response(None, 304, {"ETag": headers["ETag"]})
     return Response(to_json(content), status, headers)
 
 
@@ -163,16 +189,24 @@ def wanted_versions(header: str | None) -> frozenset[int] | None:
     tags = (tag.strip() for tag in header.split(","))
     return frozenset(
         int(tag[1:-1]) for tag in tags if tag[:1] == tag[-1:] == '"' and tag[1:-1].isascii() and tag[1:-1].isdecimal()
-    )
+        and len(tag) < _LONGEST_TAG
+    )  # fmt: skip
 
 
 def idempotency_key(request: Request, scope: str, body: bytes) -> Key | None:
-    """The key of a POST, with what its repetition must equal. Raises Malformed for one over 200 characters."""
+    """The key of a POST, with what its repetition must equal. Raises Malformed for none or over 200 characters."""
     said = request.headers.get("idempotency-key")
     if said is None or request.method != "POST":
         return None
+    if not 0 < len(said) <= _LONGEST_KEY:
+        raise Malformed(
+            fault(
+                "wrong_length", "Idempotency-Key", f"应为 1 至 {_LONGEST_KEY} 个字符",
+                f"1 to {_LONGEST_KEY} characters are needed",
+            )
+        )  # fmt: skip
     target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return Key(scope, said[:200], sha256(target + body).hexdigest())
+    return Key(scope, said, sha256(target + body).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +277,7 @@ def changing(act: str, find: Find | None = None) -> Any:
     NotFound: such a route needs If-Match.
     """
 
-    async def come_in(
-        request: Request,
-        calling: Calling,
-        if_match: Annotated[str | None, Header(description="The ETag of the thing as last read.")] = None,
-        idempotency_key_: Annotated[
-            str | None, Header(alias="Idempotency-Key", max_length=200, description="Makes a repeated POST safe.")
-        ] = None,
-    ) -> Change:
+    async def come_in(request: Request, calling: Calling) -> Change:
         process = running(request)
         body = await request.body()
         return await run_in_threadpool(_come_in, process, request, calling, body, act, find)
@@ -274,14 +301,16 @@ def _come_in(process: Running, request: Request, calling: Caller, body: bytes, a
                 raise VersionMissing
             if version not in versions:
                 raise VersionStale(version=version)
+    require_known_query(request)
     return Change(process, calling, request, version, key, language_of(request.headers.get("accept-language")))
 
 
 def reading(act: str) -> Any:
     """The dependency of a route that reads: the caller, whose role may `act`."""
 
-    async def come_in(calling: Calling) -> Caller:
+    async def come_in(request: Request, calling: Calling) -> Caller:
         access.require(calling, act)
+        require_known_query(request)
         return calling
 
     come_in.act = act  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import clock
 from service.api.errors import problem_response
 from service.chance import Chance
-from service.errors import TooLarge, TooManyRequests
+from service.errors import NotFound, TooLarge, TooManyRequests
 from service.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -55,6 +55,7 @@ class Edge:
                 out = MutableHeaders(scope=message)
                 out["X-Request-Id"] = request_id
                 out["X-Content-Type-Options"] = "nosniff"
+                out.add_vary_header("Accept-Language")
                 if "cache-control" not in out:
                     out["Cache-Control"] = "no-store" if "authorization" in headers else "no-cache"
             await send(message)
@@ -69,7 +70,9 @@ class Edge:
             return message
 
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_body_bytes:
+        if "\x00" in scope["path"]:  # no id has one, and PostgreSQL takes none in a text
+            await problem_response(Request(scope), NotFound())(scope, receive, sending)
+        elif length.isdecimal() and int(length) > self._max_body_bytes:
             await problem_response(Request(scope), TooLarge())(scope, receive, sending)
         else:
             await self._app(scope, receiving, sending)

@@ -49,7 +49,7 @@ def enter_site(change: Annotated[Change, changing("enterprises.enter")], sent: E
     return change.make(do)
 
 
-@router.get("", response_model=EnterprisePage, responses=openapi.READS)
+@router.get("", response_model=EnterprisePage, responses=openapi.LISTS)
 def search_sites(
     request: Request,
     caller: Annotated[Caller, reading("enterprises.read")],
@@ -78,7 +78,7 @@ def search_sites(
     )
 
 
-@router.get("/{site_id}", response_model=EnterpriseGot, responses=openapi.READS)
+@router.get("/{site_id}", response_model=EnterpriseGot, responses={**openapi.READS, **openapi.TAGGED})
 def read_site(request: Request, caller: Annotated[Caller, reading("enterprises.read")], site_id: SiteId) -> Response:
     """One site."""
     with running(request).db.reading() as tx:
@@ -86,7 +86,7 @@ def read_site(request: Request, caller: Annotated[Caller, reading("enterprises.r
     return answered(request, shown.enterprise(row), version=row["version"])
 
 
-@router.patch("/{site_id}", response_model=EnterpriseGot, responses=openapi.CHANGES)
+@router.patch("/{site_id}", response_model=EnterpriseGot, responses={**openapi.CHANGES, **openapi.TAGGED})
 def amend_site(
     change: Annotated[Change, changing("enterprises.amend", version_of)], site_id: SiteId, sent: EnterprisePatch
 ) -> Response:

@@ -147,7 +147,8 @@ def _plain_problem(request: Request, status: int, code: str, detail: Text, heade
         "instance": request.url.path,
         "errors": [],
     }
-    return Response(to_json(document), status, {**headers, "Content-Type": PROBLEM})
+    said = "en" if language == "en" else "zh-CN"
+    return Response(to_json(document), status, {**headers, "Content-Type": PROBLEM, "Content-Language": said})
 
 
 class MalformedJson:
@@ -184,6 +185,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def by_the_framework(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, ServiceError):  # raised while the framework read the body: it was too large
+            return problem_response(request, error.__cause__)
         if error.status_code == HTTPStatus.NOT_FOUND:
             return problem_response(request, errors.NotFound())
         code = "method_not_allowed" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "bad_request"

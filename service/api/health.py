@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic_core import to_json
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from service import clock
 from service.api.door import running
+from service.api.shapes import LiveGot, ReadyGot
 from service.errors import ServiceError
 from service.running import Running
 from service.storage import migrations
@@ -15,13 +16,17 @@ router = APIRouter(tags=["health"])
 _SILENT_INTERVALS = 3
 
 
-@router.get("/health/live")
+@router.get("/health/live", response_model=LiveGot)
 async def live() -> Response:
     """The process answers."""
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
-@router.get("/health/ready", responses={503: {"description": "Not ready; the checks say why."}})
+@router.get(
+    "/health/ready",
+    response_model=ReadyGot,
+    responses={503: {"model": ReadyGot, "description": "Not ready; the checks say why."}},
+)
 def ready(request: Request) -> Response:
     """Database, migrations, and the age of the last tick."""
     process = running(request)
@@ -46,7 +51,7 @@ def _ticker(process: Running) -> dict[str, object]:
     return {"ok": age <= allowed, "seconds_since_last_tick": round(age, 1), "allowed": allowed}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics() -> Response:
     """Counters of this process in the form of Prometheus."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -11,7 +11,19 @@ from starlette.responses import Response
 from service.access import Act, Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
-from service.api.door import Change, Reading, Route, answer, answered, changing, idempotency_key, reading, running
+from service.api.door import (
+    Change,
+    Reading,
+    Route,
+    answer,
+    answered,
+    changing,
+    idempotency_key,
+    reading,
+    replay,
+    require_known_query,
+    running,
+)
 from service.api.errors import language_of
 from service.api.schemas import (
     DecisionSent,
@@ -22,11 +34,13 @@ from service.api.schemas import (
     ObjectionPage,
     ObjectionSent,
 )
+from service.api.shapes import PublicObjectionGot, ReceiptGot, RecognisedPage
 from service.casework import moves, notices, objections
-from service.casework.answers import Answer
+from service.casework.answers import Answer, Key
 from service.casework.desk import Desk
 from service.casework.moves import Command
-from service.errors import EventRefused, Malformed, ServiceError
+from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionStale
+from service.running import Running
 from workflows.faults import fault
 
 router = APIRouter(tags=["notices"], route_class=Route)
@@ -36,7 +50,7 @@ NoticeId = Annotated[str, Path(max_length=64)]
 ObjectionId = Annotated[str, Path(max_length=64)]
 
 
-@router.post("/notices", status_code=201, responses={**openapi.made(NoticeGot), **openapi.CREATES})
+@router.post("/notices", status_code=201, responses={**openapi.made(NoticeGot), **openapi.PUBLISHES})
 def open_notice(change: Annotated[Change, changing("notices.open")], sent: NoticeSent) -> Response:
     """Publish cases of one unit in one notice: all of them, or none."""
 
@@ -59,9 +73,13 @@ def _publish(desk: Desk, act: Act, sent: NoticeSent) -> str:
     failed = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, ServiceError)]
     if not failed:
         return notice_id
-    first = failed[0][1]
-    if not isinstance(first, EventRefused):
-        raise first
+    for kind in (NotFound, NotYourRole, VersionStale):  # the order of errors holds for all of them together
+        for _, outcome in failed:
+            if isinstance(outcome, kind):
+                raise outcome
+    for _, outcome in failed:
+        if not isinstance(outcome, EventRefused):
+            raise outcome
     reasons = tuple(
         replace(reason, field=f"cases[{index}].{reason.field or 'case'}")
         for index, outcome in failed
@@ -76,7 +94,7 @@ def version_of_objection(tx: Connection, caller: Caller, path: dict[str, Any]) -
     return version
 
 
-@router.get("/objections", response_model=ObjectionPage, responses=openapi.READS)
+@router.get("/objections", response_model=ObjectionPage, responses=openapi.LISTS)
 def search_objections(
     request: Request,
     caller: Annotated[Caller, reading("objections.read")],
@@ -102,7 +120,7 @@ def search_objections(
     )
 
 
-@router.get("/objections/{objection_id}", response_model=ObjectionGot, responses=openapi.READS)
+@router.get("/objections/{objection_id}", response_model=ObjectionGot, responses={**openapi.READS, **openapi.TAGGED})
 def read_objection(
     request: Request, caller: Annotated[Caller, reading("objections.read")], objection_id: ObjectionId
 ) -> Response:
@@ -112,7 +130,11 @@ def read_objection(
     return answered(request, shown.objection(row), version=row["version"])
 
 
-@router.post("/objections/{objection_id}/decide", response_model=ObjectionGot, responses=openapi.CHANGES)
+@router.post(
+    "/objections/{objection_id}/decide",
+    response_model=ObjectionGot,
+    responses={**openapi.CHANGES, **openapi.TAGGED},
+)
 def decide_objection(
     change: Annotated[Change, changing("objections.decide", version_of_objection)],
     objection_id: ObjectionId,
@@ -134,9 +156,11 @@ def within_limit(request: Request) -> None:
     """Raises TooManyRequests beyond the limit for callers without a token, by their address."""
     address = request.client.host if request.client else "unknown"
     request.app.state.limits.take(address, objecting=request.method == "POST")
+    if request.method == "GET":
+        require_known_query(request)
 
 
-@public.get("/notices", response_model=NoticePage, responses=openapi.PUBLIC, dependencies=[Depends(within_limit)])
+@public.get("/notices", response_model=NoticePage, responses=openapi.PUBLIC_LISTS, dependencies=[Depends(within_limit)])
 def public_notices(request: Request, unit: Filter = None, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Notices, newest first."""
     process = running(request)
@@ -157,7 +181,10 @@ def public_notices(request: Request, unit: Filter = None, cursor: Cursor = None,
 
 
 @public.get(
-    "/notices/{notice_id}", response_model=NoticeGot, responses=openapi.PUBLIC, dependencies=[Depends(within_limit)]
+    "/notices/{notice_id}",
+    response_model=NoticeGot,
+    responses={**openapi.PUBLIC, **openapi.TAGGED},
+    dependencies=[Depends(within_limit)],
 )
 def public_notice(request: Request, notice_id: NoticeId) -> Response:
     """One notice with its entries."""
@@ -167,16 +194,33 @@ def public_notice(request: Request, notice_id: NoticeId) -> Response:
         return answered(request, shown.notice(row, process.clock.now(tx)), version=row["version"])
 
 
-@public.post("/notices/{notice_id}/objections", status_code=201, responses=openapi.PUBLIC_CREATES)
+async def objecting(request: Request, notice_id: NoticeId, limit: Annotated[None, Depends(within_limit)]) -> Key | None:
+    """What comes before the body in the order of errors: the limit, the notice, a repeated key."""
+    key = idempotency_key(request, f"public:{notice_id}", await request.body())
+    await run_in_threadpool(_come_in, running(request), notice_id, key)
+    require_known_query(request)
+    return key
+
+
+def _come_in(process: Running, notice_id: str, key: Key | None) -> None:
+    with process.db.reading() as tx:
+        notices.read(tx, notice_id)
+        if key is not None:
+            replay(key, tx)
+
+
+@public.post(
+    "/notices/{notice_id}/objections",
+    status_code=201,
+    responses={**openapi.made(ReceiptGot, tagged=False), **openapi.PUBLIC_CREATES},
+)
 async def lodge_objection(
     request: Request,
     notice_id: NoticeId,
     sent: ObjectionSent,
-    limit: Annotated[None, Depends(within_limit)],
-    idempotency_key_: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
+    key: Annotated[Key | None, Depends(objecting)],
 ) -> Response:
     """Object to one entry of a running notice; the receipt follows the objection and is shown once."""
-    key = idempotency_key(request, f"public:{notice_id}", await request.body())
     language = language_of(request.headers.get("accept-language"))
     change = Change(running(request), objections.PUBLIC, request, 0, key, language)
 
@@ -189,7 +233,12 @@ async def lodge_objection(
     return await run_in_threadpool(change.make, do)
 
 
-@public.get("/objections/{receipt}", responses=openapi.PUBLIC, dependencies=[Depends(within_limit)])
+@public.get(
+    "/objections/{receipt}",
+    response_model=PublicObjectionGot,
+    responses=openapi.PUBLIC,
+    dependencies=[Depends(within_limit)],
+)
 def public_objection(request: Request, receipt: Annotated[str, Path(max_length=64)]) -> Response:
     """What became of an objection, by its receipt."""
     process = running(request)
@@ -207,7 +256,9 @@ def public_objection(request: Request, receipt: Annotated[str, Path(max_length=6
     return answered(request, content)
 
 
-@public.get("/results", responses=openapi.PUBLIC, dependencies=[Depends(within_limit)])
+@public.get(
+    "/results", response_model=RecognisedPage, responses=openapi.PUBLIC_LISTS, dependencies=[Depends(within_limit)]
+)
 def public_results(
     request: Request,
     programme: Filter = None,

@@ -24,7 +24,10 @@ def position(secret: bytes, list_: str, filters: Mapping[str, Any], said: str | 
     try:
         raw = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
         signature, body = raw[:16], raw[16:]
-        if not hmac.compare_digest(signature, _sign(secret, body)):
+        # Base64 has more than one way to write the same bytes: only the one that was given out is good.
+        if base64.urlsafe_b64encode(raw).decode().rstrip("=") != said or not hmac.compare_digest(
+            signature, _sign(secret, body)
+        ):
             raise CursorRefused
         where, digest = from_json(body)
     except ValueError:

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from service.access import Caller
 from service.api import openapi
 from service.api.door import Reading, Route, answered, reading, running
+from service.api.shapes import DayGot, DueGot, ProgrammeGot, ProgrammeList
 from service.api.shown import instant
 from service.casework.desk import Desk
 from service.errors import Malformed
@@ -17,12 +18,12 @@ from workflows.faults import fault
 from workflows.programme import Area, Event, Form, Programme
 from workflows.values import Day
 
-router = APIRouter(tags=["programmes"], route_class=Route)
+router = APIRouter(route_class=Route)
 
 ProgrammeId = Annotated[str, Path(max_length=64)]
 
 
-@router.get("/programmes", responses=openapi.READS)
+@router.get("/programmes", tags=["programmes"], response_model=ProgrammeList, responses=openapi.problems(401))
 def list_programmes(request: Request, caller: Annotated[Caller, reading("programmes.read")]) -> Response:
     """The newest version of every programme, in short."""
     process = running(request)
@@ -41,7 +42,12 @@ def list_programmes(request: Request, caller: Annotated[Caller, reading("program
     return answered(request, {"items": items, "next": None})
 
 
-@router.get("/programmes/{programme_id}", responses=openapi.READS)
+@router.get(
+    "/programmes/{programme_id}",
+    tags=["programmes"],
+    response_model=ProgrammeGot,
+    responses={**openapi.problems(401, 404, 422), **openapi.TAGGED},
+)
 def read_programme(
     request: Request,
     caller: Annotated[Caller, reading("programmes.read")],
@@ -56,7 +62,12 @@ def read_programme(
     return answered(request, _shown(programme, here.language), version=programme.version)
 
 
-@router.get("/programmes/{programme_id}/diagram", response_class=PlainTextResponse, responses=openapi.READS)
+@router.get(
+    "/programmes/{programme_id}/diagram",
+    tags=["programmes"],
+    response_class=PlainTextResponse,
+    responses=openapi.problems(401, 404, 422),
+)
 def read_diagram(
     request: Request, caller: Annotated[Caller, reading("programmes.read")], programme_id: ProgrammeId
 ) -> Response:
@@ -167,7 +178,7 @@ def _form(form: Form, programme: Programme, language: str) -> dict[str, Any]:
     }
 
 
-@router.get("/calendar/days/{day}", tags=["calendar"], responses=openapi.READS)
+@router.get("/calendar/days/{day}", tags=["calendar"], response_model=DayGot, responses=openapi.problems(401, 404, 422))
 def read_day(request: Request, caller: Annotated[Caller, reading("calendar.read")], day: Day) -> Response:
     """One day of the working calendar, and the notice that arranged it."""
     process = running(request)
@@ -184,7 +195,7 @@ def read_day(request: Request, caller: Annotated[Caller, reading("calendar.read"
     return answered(request, content)
 
 
-@router.get("/calendar/due", tags=["calendar"], responses=openapi.READS)
+@router.get("/calendar/due", tags=["calendar"], response_model=DueGot, responses=openapi.problems(401, 422))
 def read_due(
     request: Request,
     caller: Annotated[Caller, reading("calendar.read")],

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workflows.values import Day, Line, Lines
+from workflows.values import LINE, SHOWN, Day, Line, Lines, clean_line
 
 
 def _instant(value: Any) -> Any:
@@ -30,8 +31,16 @@ def _instant(value: Any) -> Any:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-Code = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64)]
-Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), Field(examples=["0191-…"])]
+# A NUL, which PostgreSQL keeps in no text, would otherwise go as far as the database.
+_clean, _shown = AfterValidator(clean_line), Field(json_schema_extra={"pattern": SHOWN})
+Code = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64),
+    _clean,
+    Field(json_schema_extra={"pattern": LINE}),
+]
+Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), _clean, _shown]
+Sought = Annotated[str, StringConstraints(max_length=100), _clean, _shown]
 Phone = Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9][0-9 ()-]{4,30}$")]
 Email = Annotated[
     str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$")
@@ -289,6 +298,7 @@ class CaseGot(Got):
     finish_by: date | None
     officer: str | None
     experts: list[str]
+    ultra_low: dict[str, date | None]
     remark: str | None
     state: str
     version: int
@@ -299,11 +309,18 @@ class CaseGot(Got):
     route: Literal["normal", "fast_track"]
     grade_reached: str | None
     resubmissions: int
+    pre_assessment: dict[str, Any] | None
+    plan: dict[str, Any] | None
+    started_on: date | None
     measures: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     check: dict[str, Any] | None
     draw: dict[str, Any] | None
+    review_on: date | None
     notice: dict[str, Any] | None
+    recognised_at: datetime | None
+    disqualification: dict[str, Any] | None
 
 
 class EntryLink(Got):
@@ -325,6 +342,7 @@ class ResultGot(Got):
 
     index: int
     ok: bool
+    code: str | None = None
     id: str | None = None
     version: int | None = None
     entry: EntryLink | None = None
@@ -341,6 +359,7 @@ class OfferGot(Got):
     """One event that leads on from the case's state."""
 
     event: str
+    title: str
     allowed: bool
     reasons: list[ReasonGot]
 
@@ -386,8 +405,11 @@ class NoticeGot(Got):
     unit: str
     opened_on: date
     ends_on: date
+    ends_at: datetime
+    provisional: bool
     running: bool
     entries: list[dict[str, Any]]
+    version: int
 
 
 class ObjectionGot(Got):
@@ -400,7 +422,10 @@ class ObjectionGot(Got):
     reasons: str
     contact: ContactGot | None
     state: Literal["open", "upheld", "dismissed"]
+    lodged_at: datetime
     due_on: date
+    provisional: bool
+    decided_at: datetime | None
     finding: str | None
     version: int
 

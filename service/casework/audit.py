@@ -13,10 +13,10 @@ from typing import Any
 
 import rfc8785
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, String, and_, cast, or_, select
 
 from service.access import Act, Caller, audit_seen
-from service.storage import tables
+from service.storage import stamps, tables
 from service.storage.tables import AuditEntry, table
 
 _AUDIT = table(AuditEntry)
@@ -31,6 +31,9 @@ _THINGS: dict[str, tuple[Any, str]] = {
     "calendar": (tables.CalendarYearRow, "year"),
     "programme": (tables.ProgrammeVersion, "programme"),
 }
+
+# The stamp in which the version and head of the clock's chain stand.
+CLOCK_CHAIN = "clock_chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ class Break:
 def verify(tx: Connection, caller: Caller, subject: str | None = None) -> tuple[int, list[Break]]:
     """Check every chain in scope, or one thing's: each hash, each link, no gap, and the head at the end.
 
-    Returns how many entries were read and every break found.
+    Returns how many entries were read and every break found, among them the things without any entry.
     """
     statement = select(_AUDIT).where(audit_seen(caller))
     if subject is not None:
@@ -222,7 +225,25 @@ def verify(tx: Connection, caller: Caller, subject: str | None = None) -> tuple[
                 last = row
             if last is not None:
                 broken.extend(_head_breaks(tx, kind, thing, last))
+    broken.extend(_without_history(tx, caller, subject))
     return entries, broken
+
+
+def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Iterator[Break]:
+    """Every thing in scope whose whole chain is gone."""
+    for kind, (model, key) in _THINGS.items():
+        rows = table(model)
+        name = cast(rows.c[key], String)
+        entries = select(_AUDIT.c.seq).where(_AUDIT.c.subject_type == kind, _AUDIT.c.subject_id == name)
+        statement = select(name, rows.c.version).where(~entries.exists())
+        if not caller.sees_all:
+            if caller.unit is None or "unit" not in rows.c:
+                continue
+            statement = statement.where(rows.c.unit == caller.unit)
+        if subject is not None:
+            statement = statement.where(name == subject)
+        for thing, version in tx.execute(statement):
+            yield Break(kind, thing, version, "history missing")
 
 
 def _breaks(row: Any, last: Any) -> Iterator[Break]:
@@ -247,6 +268,8 @@ def _breaks(row: Any, last: Any) -> Iterator[Break]:
 
 
 def _head_breaks(tx: Connection, kind: str, thing: str, last: Any) -> Iterator[Break]:
+    if kind == "clock" and stamps.get(tx, CLOCK_CHAIN) != f"{last['version']}:{last['hash']}":
+        yield Break(kind, thing, last["version"], "head")
     if kind not in _THINGS:
         return
     model, key = _THINGS[kind]

@@ -15,13 +15,17 @@ from service.casework.desk import Desk
 from service.casework.moves import WITH_SITE, Standing, standing
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.tables import CaseRow, Enterprise, table
-from workflows.case import dump, load
+from workflows.case import Case, dump, load
 from workflows.events import known_grade, target_faults
-from workflows.lifecycle import replay
+from workflows.lifecycle import Lifecycle, replay
 from workflows.text import Text
 from workflows.working_days import legal_day
 
 _CASES, _SITES = table(CaseRow), table(Enterprise)
+_SITE_SHOWN = {
+    "name": "name", "credit_code": "credit_code", "permit_no": "permit_no", "county": "county",
+    "completed_on": "ultra_low_completed_on", "publicised_on": "ultra_low_publicised_on",
+}  # fmt: skip
 
 
 class TargetFixed(Conflict):
@@ -49,8 +53,18 @@ def read_as_of(tx: Connection, caller: Caller, case_id: str, at: datetime) -> St
     if not rows:
         raise NotFound
     case = replay(audit.changes_of(rows))
-    row = {**now.row, "state": case.state, "version": rows[-1]["version"], "head": rows[-1]["hash"]}
+    row = {**now.row, **_site_as_of(tx, case.enterprise, at)}
+    row |= {"state": case.state, "version": rows[-1]["version"], "head": rows[-1]["hash"]}
     return Standing(row, case, dump(case))
+
+
+def _site_as_of(tx: Connection, site_id: str, at: datetime) -> dict[str, Any]:
+    """What the ledger said of a site at the instant `at`, as the columns that a case shows of it."""
+    said: dict[str, Any] = {}
+    for row in audit.history(tx, "enterprise", site_id):
+        if row["at"] <= at:
+            said |= from_json(row["changes"])
+    return {f"site_{shown}": said.get(name) for shown, name in _SITE_SHOWN.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,13 @@ def search(
     return [standing(row) for row in tx.execute(statement).mappings()]
 
 
+def _target_is_fixed(lifecycle: Lifecycle, case: Case) -> bool:
+    """Whether a plan stands on the target and cannot be filed anew, or a grade was reached against it."""
+    filing = lifecycle.programme.event_of_kind("file_plan")
+    refiled = filing is not None and filing.move_from(case.state) is not None
+    return case.grade_reached is not None or (case.plan is not None and not refiled)
+
+
 _PATCHED = ("finish_by", "officer", "experts", "remark", "target_grade")
 
 
@@ -118,7 +139,7 @@ def amend(
         ]
         if faults:
             raise Malformed(*faults)
-        if target != stands.case.target_grade and stands.case.plan is not None:
+        if target != stands.case.target_grade and _target_is_fixed(lifecycle, stands.case):
             raise TargetFixed
     case = replace(stands.case, **own)
     told = _plain(own)

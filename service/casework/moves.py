@@ -102,7 +102,7 @@ class _Batch:
     touched: dict[str, Standing] = field(default_factory=dict)
     opened: dict[str, dict[str, Any]] = field(default_factory=dict)
     entered: list[dict[str, Any]] = field(default_factory=list)
-    left: list[tuple[str, str, str | None]] = field(default_factory=list)
+    left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
     graded: list[tuple[Act, Standing]] = field(default_factory=list)
 
 
@@ -299,9 +299,9 @@ def _note_effects(act: Act, decision: Decision, after: Standing, batch: _Batch) 
         )["cases"].append(after.case.id)  # fmt: skip
         batch.entered.append({"notice": is_.id, "case_id": after.case.id, "shown": to_json(_shown(after)).decode()})
     elif is_ is not None and was is None:
-        batch.left.append((is_.id, after.case.id, None))
+        batch.left.append((act, is_.id, after.case.id, None))
     elif was is not None and is_ is None:
-        batch.left.append((was.id, after.case.id, decision.event.kind))
+        batch.left.append((act, was.id, after.case.id, decision.event.kind))
     if decision.event.kind == "recognise":
         batch.graded.append((act, after))
 
@@ -328,12 +328,8 @@ def _write(desk: Desk, batch: _Batch) -> None:
         audit.insert(desk.tx, batch.entries)
     if batch.entered:
         desk.tx.execute(_ENTRIES.insert(), batch.entered)
-    for notice_id, case_id, left_as in batch.left:
-        desk.tx.execute(
-            _ENTRIES.update()
-            .where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id)
-            .values(left_as=left_as)
-        )
+    for act, notice_id, case_id, left_as in batch.left:
+        _leave_notice(desk.tx, act, notice_id, case_id, left_as)
     for act, stands in batch.graded:
         ledger.record_grade(desk, act, stands.case)
 
@@ -379,6 +375,21 @@ def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None
             version=1, head=head,
         )
     )  # fmt: skip
+
+
+def _leave_notice(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str | None) -> None:
+    """Take a case's entry out of its notice by an event, or (None) put it back where that event was corrected."""
+    tx.execute(
+        _ENTRIES.update().where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id).values(left_as=left_as)
+    )
+    notice = tx.execute(select(_NOTICES).where(_NOTICES.c.id == notice_id).with_for_update()).mappings().one()
+    version = notice["version"] + 1
+    entry = audit.Entry(
+        act, "notice", notice_id, version, "remove" if left_as else "restore", notice["head"], notice["unit"],
+        data={"case": case_id}, changes={"left_as": left_as},
+    )  # fmt: skip
+    (head,) = audit.append(tx, [entry])
+    tx.execute(_NOTICES.update().where(_NOTICES.c.id == notice_id).values(version=version, head=head))
 
 
 def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) -> str:

@@ -24,6 +24,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
+        options["hide_parameters"] = True  # the text of an error goes into the log, and parameters may be a person's
         if self.is_sqlite:
             options["connect_args"] = {"timeout": 15, "check_same_thread": False}
         else:

@@ -9,8 +9,7 @@ from workflows.case import Case
 from workflows.events import Data, read_data
 from workflows.facts import Actor, Facts, Site
 from workflows.lifecycle import Decision, Lifecycle, Refused
-from workflows.programme import UNLISTED, Role
-from workflows.programme import packaged_sources
+from workflows.programme import UNLISTED, Role, packaged_sources
 from workflows.programme_checks import load
 from workflows.text import Reason
 from workflows.working_days import SHANGHAI, Calendar, packaged_years

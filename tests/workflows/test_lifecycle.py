@@ -1,5 +1,6 @@
 """The machine of henan-2024: what moves a case, what refuses it, and that both say the same."""
 
+import itertools
 from datetime import date
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_every_pair_of_state_and_event_moves_as_the_design_says_or_is_refused_by
 ) -> None:
     walk = Walk().to(state)
     actor = Actor("somebody", henan().programme.event_by_name[event].roles[0])
-    decided = walk.ask(event, EXAMPLES.get(event), at="2024-12-19", by=actor, reason="测试", **{})
+    decided = walk.ask(event, EXAMPLES.get(event), at="2024-12-19", by=actor, reason="测试")
     target = DESIGN[event].get(state)
     wrong = isinstance(decided, Refused) and "wrong_state" in {reason.code for reason in decided.reasons}
     assert wrong == (target is None)
@@ -102,7 +103,7 @@ def test_a_case_survives_being_stored_and_its_history_makes_it_again(state: str)
     documents = [dump(case) for _, case in walk.history[1:]] + [dump(walk.case)]
     changes = [documents[0]] + [
         {name: value for name, value in after.items() if before[name] != value}
-        for before, after in zip(documents, documents[1:], strict=False)
+        for before, after in itertools.pairwise(documents)
     ]
     assert replay(changes) == walk.case
 
@@ -213,7 +214,10 @@ def test_p4_acceptance_tells_every_unmet_condition_at_once() -> None:
         "reason_required",
     }
     for reason in reasons.values():
-        assert reason.clause and reason.detail.zh and reason.detail.en and reason.who
+        assert reason.clause
+        assert reason.detail.zh
+        assert reason.detail.en
+        assert reason.who
     assert reasons["measures_not_done"].until == instant("2024-12-21 00:00")
 
 
