@@ -2,8 +2,6 @@
 
 import getpass
 import json
-import multiprocessing
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
-import uvicorn
 from pydantic_core import from_json
 
-from service import logs, scheduler
+from service import logs, scheduler, serving
 from service.access import SYSTEM, Act, Caller
-from service.app import build
+from service.app import VERSION
 from service.casework import audit, calendars, tokens
 from service.casework.desk import Desk
 from service.errors import ServiceError
@@ -45,9 +42,11 @@ def _settings() -> Settings:
 def _open(settings: Settings) -> Running:
     try:
         require_migrated(settings)
-        return open_running(settings)
+        process = open_running(settings)
     except (ServiceError, NotMigrated, SettingRefused) as error:
         raise Refusal(str(error)) from error
+    click.get_current_context().call_on_close(process.db.close)
+    return process
 
 
 @contextmanager
@@ -59,14 +58,18 @@ def _desk(process: Running) -> Iterator[tuple[Desk, Act]]:
         yield Desk(tx, process.books), act
 
 
-@click.group()
+@click.group(epilog="Settings come from the environment, JINJI_DATABASE_URL, JINJI_CLOCK and more: see README.md.")
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def main() -> None:
     """jinji 晋级: runs a grading programme such as 创A晋B as a workflow."""
 
 
-@main.command("migrate")
+@main.command("migrate", short_help="Bring the database up to date.")
 def migrate_command() -> None:
-    """Bring the database up to date and load the packaged programmes and calendars."""
+    """Bring the database up to date and load the packaged programmes and calendars.
+
+    Run it once before the first start and after each upgrade; run again, it changes nothing.
+    """
     settings = _settings()
     try:
         migrate(settings)
@@ -77,11 +80,12 @@ def migrate_command() -> None:
 
 @main.command()
 @click.option(
-    "--sample", is_flag=True, help="Migrate first; fill an empty database with a sample, tokens in var/tokens."
+    "--sample", is_flag=True,
+    help="Migrate first; fill an empty database with a sample, tokens in the file `tokens` beside it.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes, each with a socket of its own.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes, on PostgreSQL; by default 1.")
 def serve(*, sample: bool, workers: int) -> None:
-    """Serve the API."""
+    """Serve the API until Ctrl-C or SIGTERM."""
     settings = _settings()
     logs.begin("warning" if sample else settings.log_level)
     if sample:
@@ -92,59 +96,41 @@ def serve(*, sample: bool, workers: int) -> None:
     process = _open(settings)
     if workers > 1 and process.db.is_sqlite:
         raise Refusal("an embedded SQLite database has one process: use --workers 1, or PostgreSQL")
-    if sample:
-        click.echo(seed(process, settings))
-        sys.stdout.flush()
-    if workers == 1:
-        _serve(process, settings)
-        return
-    process.db.close()
-    children = [
-        multiprocessing.get_context("spawn").Process(target=_serve_one, args=(settings,)) for _ in range(workers)
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
+    try:
+        listening = serving.listen(settings)
+        if sample:
+            click.echo(seed(process, settings))
+            sys.stdout.flush()
+        if workers == 1:
+            serving.serve(process, listening)
+            return
+        listening.close()
+        process.db.close()
+        asked = serving.serve_many(settings, workers)
+    except serving.CannotListen as error:
+        raise Refusal(str(error)) from error
+    sys.exit(0 if asked else 1)
 
 
-def _serve_one(settings: Settings) -> None:
-    logs.begin(settings.log_level)
-    _serve(open_running(settings), settings)
-
-
-def _serve(process: Running, settings: Settings) -> None:
-    # Each process listens on a socket of its own with SO_REUSEPORT: the kernel spreads kept-alive connections evenly.
-    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind((settings.host, settings.port))
-    config = uvicorn.Config(
-        build(process), log_config=None, access_log=False, loop="uvloop", http="httptools", server_header=False,
-        proxy_headers=False, timeout_graceful_shutdown=10,
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-@main.command()
+@main.command(short_help="Do all that is due now.")
 @click.option("--once", is_flag=True, required=True, help="One tick, then end.")
 def tick(*, once: bool) -> None:
-    """Do all that is due now."""
+    """Do all that is due now: recognise, let lapse, tidy up. A running service ticks by itself."""
     logs.begin("info")
     click.echo(f"{scheduler.tick(_open(_settings()))} done")
 
 
 @main.group("token")
 def token_group() -> None:
-    """Bearer tokens."""
+    """Make, list and revoke bearer tokens."""
 
 
 @token_group.command("create")
 @click.option("--role", type=click.Choice([role.value for role in Role if role != Role.SYSTEM]), required=True)
-@click.option("--unit", help="The code of the unit, for the role unit.")
-@click.option("--case", "cases", multiple=True, help="A case, for experts and enterprises.")
-@click.option("--enterprise", "enterprises", multiple=True, help="A site, for enterprises.")
-@click.option("--expires", type=click.IntRange(1, 3650), help="Days until it expires.")
+@click.option("--unit", help="The code of the unit, for the role unit: 410100 is Zhengzhou.")
+@click.option("--case", "cases", multiple=True, help="The id of a case, for experts and enterprises; any number.")
+@click.option("--enterprise", "enterprises", multiple=True, help="The id of a site, for enterprises; any number.")
+@click.option("--expires", type=click.IntRange(1, 3650), help="Days until it expires; without this, never.")
 @click.option("--name", required=True, help="The person or system that holds it: stands in the audit.")
 def create_token(
     role: str, unit: str | None, cases: tuple[str, ...], enterprises: tuple[str, ...], expires: int | None, name: str
@@ -163,16 +149,16 @@ def create_token(
 
 @token_group.command("list")
 def list_tokens() -> None:
-    """Every token without its secret."""
+    """List every token, without its secret."""
     with _desk(_open(_settings())) as (desk, _):
         for row in tokens.everyone(desk):
             state = "revoked" if row.revoked_at else f"expires {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"
             click.echo(f"{row.id}  {row.role:10}  {row.unit or '-':6}  {state:18}  {row.name}")
 
 
-@token_group.command("revoke")
+@token_group.command("revoke", short_help="End a token now.")
 @click.argument("token_id")
-@click.option("--reason")
+@click.option("--reason", help="Why, for the audit.")
 def revoke_token(token_id: str, reason: str | None) -> None:
     """End a token now; a running process trusts it for at most 5 seconds more."""
     with _desk(_open(_settings())) as (desk, act):
@@ -184,7 +170,7 @@ def revoke_token(token_id: str, reason: str | None) -> None:
 
 @main.group("programme")
 def programme_group() -> None:
-    """Programme files."""
+    """Check programme files, and draft one for another year."""
 
 
 @programme_group.command("check")
@@ -202,9 +188,9 @@ def check_programme(file: Path) -> None:
     click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems")
 
 
-@programme_group.command("derive")
+@programme_group.command("derive", short_help="Draft a programme for another year.")
 @click.argument("programme_id")
-@click.option("--year", type=click.IntRange(2005, 2100), required=True)
+@click.option("--year", type=click.IntRange(2005, 2100), required=True, help="The year of the draft.")
 def derive_programme(programme_id: str, year: int) -> None:
     """Write a draft for another year to standard output; dates to look at go to standard error."""
     source = packaged_sources().get(programme_id)
@@ -218,7 +204,7 @@ def derive_programme(programme_id: str, year: int) -> None:
 
 @main.group("calendar")
 def calendar_group() -> None:
-    """The working calendar."""
+    """Load the notices of days off into the working calendar."""
 
 
 @calendar_group.command("import")
@@ -245,10 +231,10 @@ def import_calendar(file: Path, *, applied: bool, reason: str | None) -> None:
 
 @main.group("audit")
 def audit_group() -> None:
-    """The audit."""
+    """Verify and export the audit."""
 
 
-@audit_group.command("verify")
+@audit_group.command("verify", short_help="Check every chain of the audit.")
 def verify_audit() -> None:
     """Check every chain: each hash, each link, no gap, and the head at its end."""
     process = _open(_settings())

@@ -40,7 +40,11 @@ class Running:
 def open_running(settings: Settings, chance: Chance | None = None) -> Running:
     """Open a migrated database. Raises ClockMismatch, DatabaseAway, NotMigrated."""
     db = Database(settings.database_url)
-    with db.reading() as tx:
-        clock = clocks.open_clock(tx, settings.clock)
-        secret = stamps.get(tx, CURSOR_SECRET) or ""
+    try:
+        with db.reading() as tx:
+            clock = clocks.open_clock(tx, settings.clock)
+            secret = stamps.get(tx, CURSOR_SECRET) or ""
+    except BaseException:
+        db.close()
+        raise
     return Running(settings, db, clock, Books(Programmes(), Calendars(), chance or Chance()), bytes.fromhex(secret))

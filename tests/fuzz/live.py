@@ -87,6 +87,7 @@ def serving(live: Live, settings: Settings) -> Iterator[Live]:
     process = open_running(settings)
     listening = socket.socket(socket.AF_INET)
     listening.bind(("127.0.0.1", 0))
+    listening.listen(64)  # who comes before the server has begun waits
     config = uvicorn.Config(
         build(process, ticking=False), log_config=None, access_log=False, loop="uvloop", http="httptools",
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,

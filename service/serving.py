@@ -1,0 +1,103 @@
+"""Serving: the sockets and the processes of one `jinji serve`."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from multiprocessing import connection
+
+import structlog
+import uvicorn
+
+from service import logs
+from service.app import build
+from service.running import Running, open_running
+from service.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+class CannotListen(Exception):
+    """The address cannot be had: somebody listens there, or it is not ours."""
+
+
+def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """A socket bound to the address of the settings; `shared` lets others of the same user bind it too.
+
+    Raises CannotListen.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
+            "set JINJI_HOST or JINJI_PORT, or stop what listens there"
+        ) from error
+    return listening
+
+
+def serve(process: Running, listening: socket.socket) -> None:
+    """Serve in this process until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        build(process), log_config=None, access_log=False, loop="uvloop", http="httptools", server_header=False,
+        proxy_headers=False, timeout_graceful_shutdown=10,
+    )  # fmt: skip
+    _log.info(
+        "serving", host=process.settings.host, port=process.settings.port, clock=process.clock.mode,
+        database=process.db.url.get_backend_name(),
+    )  # fmt: skip
+    with suppress(KeyboardInterrupt):  # it has shut down in order before it passes the signal on
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def serve_many(settings: Settings, workers: int) -> bool:
+    """Serve in so many processes until SIGTERM or SIGINT; whether that is why it ended.
+
+    A worker that ends by itself takes the others along: whoever watches over the service sees it and begins it anew.
+    Raises CannotListen.
+    """
+    # Shared sockets would also share the port with another service, unseen: ask for it alone first.
+    listen(settings).close()
+    spawn = multiprocessing.get_context("spawn")
+    children = [spawn.Process(target=_work, args=(settings,)) for _ in range(workers)]
+    asked = threading.Event()
+
+    def stop(*_: object) -> None:
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for child in children:
+        child.start()
+    while not asked.is_set() and all(child.is_alive() for child in children):
+        connection.wait([child.sentinel for child in children], timeout=0.5)
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join()
+    if not asked.is_set():
+        _log.error("a worker ended by itself", exit_codes=[child.exitcode for child in children])
+    return asked.is_set()
+
+
+def _work(settings: Settings) -> None:
+    logs.begin(settings.log_level)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Each process listens on a socket of its own with SO_REUSEPORT: the kernel spreads kept-alive connections evenly.
+    serve(open_running(settings), listen(settings, shared=True))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
