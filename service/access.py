@@ -19,18 +19,18 @@ _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), t
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
 
-# What may be done, by whom. Which events a role may make is the programme's to say; who may make events at all is here.
+# What may be done, by whom. Which events a role may make is the programme's to say; who can make any at all is here.
 MAY: Mapping[str, frozenset[Role]] = {
     "programmes.read": ANYBODY,
     "calendar.read": ANYBODY,
     "enterprises.enter": frozenset({A, U}),
     "enterprises.amend": frozenset({A, U}),
     "enterprises.read": frozenset({A, P, U, E, D}),
-    "cases.list": frozenset({U}),
+    "cases.list": frozenset({P, U, X, E}),
     "cases.amend": frozenset({A, U}),
     "cases.read": ANYBODY,
-    "cases.move": frozenset({P, U, X}),
-    "notices.open": frozenset({U}),
+    "cases.move": frozenset({P, U, X, E}),
+    "notices.open": frozenset({P, U, X, E}),
     "objections.read": frozenset({A, P, U, D}),
     "objections.decide": frozenset({P, U}),
     "audit.read": ANYBODY,

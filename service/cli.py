@@ -39,12 +39,18 @@ def _settings() -> Settings:
         raise Refusal(str(error)) from error
 
 
+def _said(error: Exception) -> str:
+    """What an error says, and what the database's driver said before it."""
+    cause = getattr(error.__cause__, "orig", None)
+    return f"{error} ({str(cause).strip()})" if cause else str(error)
+
+
 def _open(settings: Settings) -> Running:
     try:
         require_migrated(settings)
         process = open_running(settings)
     except (ServiceError, NotMigrated, SettingRefused) as error:
-        raise Refusal(str(error)) from error
+        raise Refusal(_said(error)) from error
     click.get_current_context().call_on_close(process.db.close)
     return process
 
@@ -74,13 +80,14 @@ def migrate_command() -> None:
     try:
         migrate(settings)
     except (ServiceError, SettingRefused) as error:
-        raise Refusal(str(error)) from error
+        raise Refusal(_said(error)) from error
     click.echo("migrated", err=True)
 
 
 @main.command()
 @click.option(
-    "--sample", is_flag=True,
+    "--sample",
+    is_flag=True,
     help="Migrate first; fill an empty database with a sample, tokens in the file `tokens` beside it.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes, on PostgreSQL; by default 1.")
@@ -92,7 +99,7 @@ def serve(*, sample: bool, workers: int) -> None:
         try:
             migrate(settings)
         except (ServiceError, SettingRefused) as error:
-            raise Refusal(str(error)) from error
+            raise Refusal(_said(error)) from error
     process = _open(settings)
     if workers > 1 and process.db.is_sqlite:
         raise Refusal("an embedded SQLite database has one process: use --workers 1, or PostgreSQL")

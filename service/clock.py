@@ -94,11 +94,15 @@ def open_clock(tx: Connection, setting: str) -> RealClock | VirtualClock:
     wanted = "virtual" if parse_setting(setting) else "real"
     stamped = stamps.get(tx, _MODE)
     if stamped != wanted:
+        mend = "virtual:2024-05-20T09:00:00+08:00" if stamped == "virtual" else "real"
+        keeps = ("（数据库自有其时间，此处的时刻不起作用）", " (it keeps its own time, whatever instant you give)")
+        zh, en = keeps if stamped == "virtual" else ("", "")
         raise ClockMismatch(
             Text(
-                f"该数据库以{'虚拟' if stamped == 'virtual' else '真实'}时钟建立，不能以另一种时钟打开；请核对 JINJI_CLOCK",
+                f"该数据库以{'虚拟' if stamped == 'virtual' else '真实'}时钟建立，不能以另一种时钟打开：请设 JINJI_CLOCK={mend}{zh}，"
+                "或将 JINJI_DATABASE_URL 指向另一数据库",
                 f"this database was begun on the {stamped} clock and does not open on the {wanted} one: "
-                "look at JINJI_CLOCK and JINJI_DATABASE_URL",
+                f"set JINJI_CLOCK={mend}{en}, or JINJI_DATABASE_URL to another database",
             )
         )
     return VirtualClock() if stamped == "virtual" else RealClock()

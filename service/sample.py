@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from service.access import SYSTEM, Act, Caller
+from service.access import SYSTEM, Act, Caller, caller_of
 from service.casework import listing, tokens
 from service.casework.desk import Desk
 from service.casework.listing import NewCase, NewSite
 from service.casework.moves import Applied
+from service.errors import Unauthenticated
 from service.running import Running
 from service.settings import Settings
 from service.storage.tables import CaseRow, table
@@ -24,6 +25,9 @@ from workflows.working_days import SHANGHAI, legal_day
 
 _CASES = table(CaseRow)
 _PER_UNIT = 4
+_BEGINS = "2024-05-20T09:00:00+08:00"
+# Pre-assessment belongs to the days between these two.
+_JUNE, _NOVEMBER = (datetime.fromisoformat(f"2024-{day}T09:00:00+08:00") for day in ("06-03", "11-15"))
 _FIRST = (
     "恒远",
     "瑞丰",
@@ -61,11 +65,30 @@ def seed(process: Running, settings: Settings) -> str:
     with process.db.transaction() as tx:
         desk = Desk(tx, process.books)
         now = process.clock.now(tx)
-        if tx.execute(select(_CASES.c.id).limit(1)).first() is None:
+        cases = list(tx.execute(select(_CASES.c.id).order_by(_CASES.c.id).limit(_PER_UNIT)).scalars())
+        is_empty = not cases
+        if is_empty:
             cases = _list_everywhere(desk, now)
+        # A file that is gone, or holds the tokens of another database in the same folder, is written anew; but nobody
+        # gets tokens for a database in earnest by starting the sample on it.
+        if is_empty or (process.clock.mode == "virtual" and not _opens(desk, file, now)):
             _write_tokens(file, _tokens(desk, Act(SYSTEM, now), cases))
-        first = tx.execute(select(_CASES.c.id).order_by(_CASES.c.id).limit(1)).scalar_one()
-    return _greeting(settings, now, file, first)
+        unmoved = tx.execute(select(_CASES.c.id).where(_CASES.c.version == 1).order_by(_CASES.c.id).limit(1)).scalar()
+    return _greeting(settings, process.clock.mode, now, file, cases[0], unmoved if unmoved in cases else None)
+
+
+def _opens(desk: Desk, file: Path, now: datetime) -> bool:
+    """Whether the tokens of the file are tokens of this database."""
+    try:
+        caller_of(desk.tx, _secrets(file)["admin"], now)
+    except (KeyError, Unauthenticated):
+        return False
+    return True
+
+
+def _secrets(file: Path) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return dict(line.split(maxsplit=1) for line in lines if " " in line)
 
 
 def _tokens_file(settings: Settings) -> Path:
@@ -147,23 +170,51 @@ def _tokens(desk: Desk, act: Act, cases: list[str]) -> dict[str, str]:
     }
 
 
-def _greeting(settings: Settings, now: datetime, file: Path, case: str) -> str:
-    base = f"http://{settings.host}:{settings.port}"
-    tokens_shown = file.read_text(encoding="utf-8") if file.exists() else ""
-    unit = next((line.split()[0] for line in tokens_shown.splitlines() if line.startswith("unit-")), "unit-410100")
-    json_header = "-H 'Content-Type: application/json'"
-    return f"""
-jinji 晋级 · {base}   (docs: {base}/docs)
-clock: {now.astimezone(SHANGHAI):%Y-%m-%d %H:%M} Asia/Shanghai{"" if settings.clock == "real" else ", virtual: it stands until it is moved"}
+def _greeting(settings: Settings, mode: str, now: datetime, file: Path, first: str, unmoved: str | None) -> str:
+    """What stands where, and what to do next; `unmoved` is a case of the first unit that nobody has moved yet."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 shown, not bound
+    base = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    still = ", virtual: it stands still until it is moved" if mode == "virtual" else ""
+    secrets = "".join(f"  {name:20} {secret}\n" for name, secret in _secrets(file).items())
+    lines = [
+        "",
+        f"jinji 晋级 at {base} (documentation: {base}/docs); Ctrl-C ends it",
+        f"clock: {now.astimezone(SHANGHAI):%Y-%m-%d %H:%M} Asia/Shanghai{still}",
+        "",
+        f"tokens (kept in {file}):",
+        secrets or "  none: jinji token create makes them\n",
+    ]
+    if secrets and mode == "virtual":
+        lines += _to_paste(f"{base}/api/v1", now, file, first, unmoved)
+    return "\n".join(lines)
 
-tokens (also in {file}):
-{tokens_shown}
-to paste into another terminal: move the clock to June, and a case on its way
-  token() {{ awk -v r="$1" '$1 == r {{ print $2 }}' {file}; }}
-  curl -sX POST {base}/api/v1/clock -H "Authorization: Bearer $(token admin)" \\
-    {json_header} -d '{{"to": "2024-06-03T09:00:00+08:00"}}'; echo
-  curl -sX POST {base}/api/v1/cases/{case}/events -H "Authorization: Bearer $(token {unit})" \\
-    -H 'If-Match: "1"' {json_header} -d '{{"event": "pre_assess", "data": {{"assessed_on": "2024-06-03",
-    "assessors": ["周教授"], "gaps": {{"fugitive": "料场未封闭"}}}}}}'; echo
-  curl -s {base}/api/v1/cases/{case}/offers -H "Authorization: Bearer $(token {unit})"; echo
+
+_WORDS = """To paste into another terminal, in this folder:
+  api={api}
+  token() {{ awk -v name="$1" '$1 == name {{ print $2 }}' {file}; }}
+  as() {{ t=$(token "$1"); shift; curl -s -H "Authorization: Bearer $t" -H 'Content-Type: application/json' "$@" |
+    python3 -m json.tool --no-ensure-ascii; }}"""
+_CLOCK = """the clock to June:
+  as admin $api/clock -d '{{"to": "{june}"}}'"""
+_EVENT = """a case on its way:
+  as {unit} $api/cases/{case}/events -H 'If-Match: "1"' -d '{{"event": "pre_assess", "data":
+    {{"assessed_on": "{today}", "assessors": ["周教授"], "gaps": {{"fugitive": "料场未封闭"}}}}}}'"""
+_REST = """what may happen to a case now, and what stands against it:
+  as {unit} $api/cases/{case}/offers
+
+The whole plan, walked by a script: .venv/bin/python examples/walk.py
+For the command jinji on this database: export JINJI_CLOCK=virtual:{begins}
 """
+
+
+def _to_paste(api: str, now: datetime, file: Path, first: str, unmoved: str | None) -> list[str]:
+    parts = [_WORDS]
+    if unmoved is not None and now < _NOVEMBER:
+        parts += [_CLOCK, _EVENT] if now < _JUNE else [_EVENT]
+    return [
+        part.format(
+            api=api, file=file, june=_JUNE.isoformat(), today=legal_day(max(now, _JUNE)), case=unmoved or first,
+            unit=next(name for name in _secrets(file) if name.startswith("unit-")), begins=_BEGINS,
+        )
+        for part in (*parts, _REST)
+    ]  # fmt: skip

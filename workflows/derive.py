@@ -13,9 +13,14 @@ from workflows.working_days import Calendar, DayKind
 
 # Dates stand bare in TOML; what is quoted or a comment only speaks of one.
 _QUOTED_OR_DATE = re.compile(
-    r'"""[\s\S]*?"""|' r"'''[\s\S]*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|#[^\n]*|\b(?P<date>\d{4}-\d{2}-\d{2})\b"
+    r"""
+      "{3} [\s\S]*? "{3}  |  '{3} [\s\S]*? '{3}  |  " (?: \\. | [^"\\\n] )* "  |  ' [^'\n]* '  |  \# [^\n]*
+    | \b (?P<date> \d{4}-\d{2}-\d{2} ) \b
+    """,
+    re.VERBOSE,
 )
 _PERIOD = re.compile(r'(?P<before>\bperiod\s*=\s*["\'])(?P<year>\d{4})')
+_TITLE = re.compile(r"^title\b.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,11 @@ def derive(source: str, year: int, calendar: Calendar) -> Derived:
         "draft": "true",
     }.items():
         text = _with_value(text, key, value)
-    text = re.sub(r"^title\b.*$", lambda line: line[0].replace(str(programme.year), str(year)), text, count=1, flags=re.M)
-    return Derived(text, tuple(_remarks(programme, load(text), calendar)))
+    text = _TITLE.sub(lambda title: title[0].replace(str(programme.year), str(year)), text)
+    draft = load(text)
+    if (draft.year, draft.version, draft.draft) != (year, 1, True):
+        raise ProgrammeRefused(("(file): id, version, year and draft must each stand on a line of their own",))
+    return Derived(text, tuple(_remarks(programme, draft, calendar)))
 
 
 def _moved(found: re.Match[str], years: int) -> str:
@@ -78,9 +86,8 @@ def _for_year(id_: str, old: int, new: int) -> str:
 
 def _with_value(text: str, key: str, value: str) -> str:
     """`text` with another value for a key of the file itself; a comment behind it stays."""
-    return re.sub(
-        rf'^({key}\s*=\s*)("(?:\\.|[^"\\])*"|\'[^\']*\'|[^\s#]+)', lambda found: found[1] + value, text, count=1, flags=re.M
-    )
+    line = re.compile(rf"""^({key}\s*=\s*)("(?:\\.|[^"\\])*"|'[^']*'|[^\s#]+)""", re.MULTILINE)
+    return line.sub(lambda found: found[1] + value, text, count=1)
 
 
 def _remarks(old: Programme, new: Programme, calendar: Calendar) -> Iterator[Remark]:

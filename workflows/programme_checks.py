@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -183,9 +183,10 @@ def _spans_of_days_run_forwards(programme: Programme) -> Iterator[str]:
             yield f"phases.{phase.id}: from {phase.from_} is after to {phase.to}"
     for event in programme.events:
         window, key = event.window, f"events.{event.name}.window"
-        named = {"from": window.from_, "late_after": window.late_after, "to": window.to, "hard_after": window.hard_after}
-        known = [(name, day) for name, day in named.items() if day is not None]
-        for (one, earlier), (other, later) in zip(known, known[1:], strict=False):
+        days = (window.from_, window.late_after, window.to, window.hard_after)
+        named = zip(("from", "late_after", "to", "hard_after"), days, strict=True)
+        known = [(name, day) for name, day in named if day is not None]
+        for (one, earlier), (other, later) in pairwise(known):
             if earlier > later:
                 yield f"{key}: {one} {earlier} is after {other} {later}"
     for key, _, use in _guard_uses(programme):

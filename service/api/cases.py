@@ -85,7 +85,7 @@ def _new_case(sent: CaseSent) -> NewCase:
 
 
 @router.post("", status_code=201, responses={**openapi.made(CaseGot), **openapi.CREATES})
-def list_case(change: Annotated[Change, changing("cases.list")], sent: CaseSent) -> Response:
+def list_case(change: Annotated[Change, changing("cases.list", kind="list")], sent: CaseSent) -> Response:
     """List a voluntary enterprise (附件1, 二（二）)."""
 
     def do(desk: Desk, act: Act) -> Answer:
@@ -99,7 +99,7 @@ def list_case(change: Annotated[Change, changing("cases.list")], sent: CaseSent)
 
 
 @router.post("/batch", response_model=ResultsGot, responses=openapi.BATCHES)
-def list_many(change: Annotated[Change, changing("cases.list")], sent: CaseBatch) -> Response:
+def list_many(change: Annotated[Change, changing("cases.list", kind="list")], sent: CaseBatch) -> Response:
     """List up to 1,000 enterprises, each succeeding or failing alone."""
 
     def do(desk: Desk, act: Act) -> Answer:

@@ -26,7 +26,16 @@ from service.api.errors import MalformedJson, language_of, problem
 from service.casework import answers
 from service.casework.answers import Answer, Key
 from service.casework.desk import Desk
-from service.errors import Conflict, DatabaseBusy, KeyReused, Malformed, Unauthenticated, VersionMissing, VersionStale
+from service.errors import (
+    Conflict,
+    DatabaseBusy,
+    KeyReused,
+    Malformed,
+    NotYourRole,
+    Unauthenticated,
+    VersionMissing,
+    VersionStale,
+)
 from service.running import Running
 from service.writer import Replayed
 from workflows.faults import fault
@@ -270,29 +279,34 @@ def replay(key: Key, tx: Connection) -> None:
 Find = Callable[[Connection, Caller, dict[str, Any]], int]
 
 
-def changing(act: str, find: Find | None = None) -> Any:
+def changing(act: str, find: Find | None = None, *, kind: str | None = None) -> Any:
     """The dependency of a route that changes something: everything that comes before the body in the order of errors.
 
     `act` is a row of access.MAY; `find` gives the version of the existing thing that the path names, or raises
-    NotFound: such a route needs If-Match.
+    NotFound: such a route needs If-Match. `kind` is the kind of event that the route makes: only for roles to which
+    some programme gives it.
     """
 
     async def come_in(request: Request, calling: Calling) -> Change:
         process = running(request)
         body = await request.body()
-        return await run_in_threadpool(_come_in, process, request, calling, body, act, find)
+        return await run_in_threadpool(_come_in, process, request, calling, body, act, find, kind)
 
     come_in.act = act  # type: ignore[attr-defined]
     return Depends(come_in)
 
 
-def _come_in(process: Running, request: Request, calling: Caller, body: bytes, act: str, find: Find | None) -> Change:
+def _come_in(
+    process: Running, request: Request, calling: Caller, body: bytes, act: str, find: Find | None, kind: str | None
+) -> Change:
     key = idempotency_key(request, calling.id, body)
     version = 0
     with process.db.reading() as tx:
         if find is not None:
             version = find(tx, calling, request.path_params)
         access.require(calling, act)
+        if kind is not None and calling.role not in process.books.programmes.roles_of(tx, kind):
+            raise NotYourRole
         if key is not None:
             replay(key, tx)
         if find is not None:

@@ -51,7 +51,7 @@ ObjectionId = Annotated[str, Path(max_length=64)]
 
 
 @router.post("/notices", status_code=201, responses={**openapi.made(NoticeGot), **openapi.PUBLISHES})
-def open_notice(change: Annotated[Change, changing("notices.open")], sent: NoticeSent) -> Response:
+def open_notice(change: Annotated[Change, changing("notices.open", kind="publish")], sent: NoticeSent) -> Response:
     """Publish cases of one unit in one notice: all of them, or none."""
 
     def do(desk: Desk, act: Act) -> Answer:

@@ -12,7 +12,7 @@ from service.casework import audit, ledger, private
 from service.casework.desk import Desk
 from service.casework.ledger import SiteFacts, UltraLow
 from service.casework.moves import Applied, Standing, columns
-from service.errors import CaseExists, EnterpriseExists, EventRefused, Malformed, NotFound, ServiceError
+from service.errors import CaseExists, EnterpriseExists, EventRefused, Malformed, NotFound, NotYourRole, ServiceError
 from service.storage.tables import CaseRow, Enterprise, table
 from workflows.case import Case, dump
 from workflows.events import Listing, read_data
@@ -126,6 +126,8 @@ class _Round:
         event = programme.event_of_kind("list")
         if event is None:
             raise Malformed(fault("not_listing", "programme", "该方案不设培育清单", "this programme does not list"))
+        if self.act.caller.role not in event.roles:
+            raise NotYourRole
         today = legal_day(self.act.at)
         data = read_data(event.kind, item.data, programme, today, at="")
         if isinstance(data, tuple):

@@ -43,6 +43,11 @@ class Programmes:
         """A machine that this process has built before. Raises KeyError."""
         return self._built[programme, version]
 
+    def roles_of(self, tx: Connection, kind: str) -> frozenset[str]:
+        """The roles to which the newest version of any programme gives this kind of event."""
+        events = (lifecycle.programme.event_of_kind(kind) for lifecycle in self.newest(tx))
+        return frozenset(role for event in events if event is not None for role in event.roles)
+
     def newest(self, tx: Connection) -> tuple[Lifecycle, ...]:
         """The newest version of every programme, by id."""
         ids = tx.execute(select(_VERSIONS.c.programme).distinct().order_by(_VERSIONS.c.programme)).scalars()

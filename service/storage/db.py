@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.errors import DatabaseAway, DatabaseBusy
+from service.settings import SettingRefused
 
 _READS = "jinji_reads"
+_DRIVERS = ("sqlite", "postgresql+psycopg")
 # PostgreSQL: deadlock, serialization failure, lock not available. SQLite says "database is locked".
 _BUSY = frozenset({"40P01", "40001", "55P03"})
 
@@ -21,7 +23,7 @@ class Database:
     """One engine. `reading()` and `transaction()` give a connection; nobody else commits."""
 
     def __init__(self, url: str, *, pool_size: int = 12) -> None:
-        self.url = make_url(url)
+        self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
         options["hide_parameters"] = True  # the text of an error goes into the log, and parameters may be a person's
@@ -53,6 +55,20 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.drivername not in _DRIVERS:
+        # The refused value is not repeated: it may hold a password.
+        raise SettingRefused(
+            "JINJI_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://, as in "
+            "sqlite:///var/jinji.db or postgresql+psycopg://user:password@host:5432/database"
+        )
+    return parsed
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,27 +47,45 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_server:
     return _TEMPLATE
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh migrated database on a virtual clock, on either engine."""
-    if request.param == "sqlite":
-        file = tmp_path / "jinji.db"
+@contextmanager
+def _database(engine: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The address of a fresh copy of the migrated database, gone afterwards."""
+    if engine == "sqlite":
+        file = folder / "jinji.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
     template = request.getfixturevalue("postgres_template")
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    name = f"t_{abs(hash(str(tmp_path))):x}"
+    name = f"t_{abs(hash(str(folder))):x}"
     server.create(name, template=template)
     yield server.url(name)
     server.drop(name)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh migrated database on a virtual clock, on either engine."""
+    with _database(request.param, request, tmp_path) as url:
+        yield url
+
+
+def _settings(database_url: str) -> Settings:
+    return Settings(database_url=database_url, clock=CLOCK, public_per_minute=10_000, objections_per_hour=1000)
+
+
 @pytest.fixture
 def world(database_url: str) -> Iterator[World]:
     """A running service on a virtual clock at 2024-05-20 09:00, on either engine."""
-    world = open_world(
-        Settings(database_url=database_url, clock=CLOCK, public_per_minute=10_000, objections_per_hour=1000)
-    )
+    world = open_world(_settings(database_url))
     with world.client:
         yield world
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same for all tests of a module: for those that only read, or only send what is refused."""
+    with _database(request.param, request, tmp_path_factory.mktemp("shared")) as url:
+        world = open_world(_settings(url))
+        with world.client:
+            yield world
