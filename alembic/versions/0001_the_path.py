@@ -11,8 +11,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_REFUSE = "the audit is only ever appended to"
-
 
 def upgrade() -> None:
     """Bring the database here."""
@@ -234,21 +232,18 @@ def upgrade() -> None:
 def _forbid_changes() -> None:
     """Let the database itself refuse to change or remove what the audit says."""
     if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-                f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
-            )
-        # INSERT OR REPLACE takes the old row away without asking the trigger on DELETE.
         op.execute(
-            "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE "
-            "seq = NEW.seq OR (subject_id, subject_type, version) = (NEW.subject_id, NEW.subject_type, NEW.version)) "
-            f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
+            "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is only ever appended to'); END"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is only ever appended to'); END"
         )
         return
     op.execute(
         "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{_REFUSE}'; END $$"
+        "$$ BEGIN RAISE EXCEPTION 'the audit is only ever appended to'; END $$"
     )
     op.execute(
         "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
