@@ -15,6 +15,8 @@ from service.api import audit, cases, clock, docs, enterprises, health, notices,
 from service.api.door import Trusted
 from service.api.edge import Edge, Limits
 from service.api.errors import install
+from service.api.lane import Lane
+from service.api.looks import Looks
 from service.api.openapi import complete
 from service.running import Running
 from service.writer import Writer
@@ -33,6 +35,7 @@ def build(process: Running, *, ticking: bool = True) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         writer = app.state.writer = Writer(process)
         writer.start()
+        app.state.looks = Looks(process)
         ticker = scheduler.start(process) if ticking else None
         yield
         if ticker is not None:
@@ -60,6 +63,7 @@ def build(process: Running, *, ticking: bool = True) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     _add_documentation(app)
+    app.add_middleware(Lane)
     app.add_middleware(
         Edge,
         arrived=process.clock.arrived,

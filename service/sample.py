@@ -185,12 +185,12 @@ def _greeting(settings: Settings, mode: str, now: datetime, file: Path, first: s
         secrets or "  none: jinji token create makes them\n",
     ]
     if secrets and mode == "virtual":
-        lines += _to_paste(f"{base}/api/v1", now, file, first, unmoved)
+        lines += _to_paste(base, now, file, first, unmoved)
     return "\n".join(lines)
 
 
 _WORDS = """To paste into another terminal, in this folder:
-  api={api}
+  api={base}/api/v1
   token() {{ awk -v name="$1" '$1 == name {{ print $2 }}' {file}; }}
   as() {{ t=$(token "$1"); shift; curl -s -H "Authorization: Bearer $t" -H 'Content-Type: application/json' "$@" |
     python3 -m json.tool --no-ensure-ascii; }}"""
@@ -202,18 +202,19 @@ _EVENT = """a case on its way:
 _REST = """what may happen to a case now, and what stands against it:
   as {unit} $api/cases/{case}/offers
 
-The whole plan, walked by a script: .venv/bin/python examples/walk.py
+The whole plan, walked by a script, while the clock stands in May:
+  .venv/bin/python examples/walk.py --url {base} --tokens {file}
 For the command jinji on this database: export JINJI_CLOCK=virtual:{begins}
 """
 
 
-def _to_paste(api: str, now: datetime, file: Path, first: str, unmoved: str | None) -> list[str]:
+def _to_paste(base: str, now: datetime, file: Path, first: str, unmoved: str | None) -> list[str]:
     parts = [_WORDS]
     if unmoved is not None and now < _NOVEMBER:
         parts += [_CLOCK, _EVENT] if now < _JUNE else [_EVENT]
     return [
         part.format(
-            api=api, file=file, june=_JUNE.isoformat(), today=legal_day(max(now, _JUNE)), case=unmoved or first,
+            base=base, file=file, june=_JUNE.isoformat(), today=legal_day(max(now, _JUNE)), case=unmoved or first,
             unit=next(name for name in _secrets(file) if name.startswith("unit-")), begins=_BEGINS,
         )
         for part in (*parts, _REST)

@@ -24,10 +24,12 @@ class CannotListen(Exception):
 
 
 def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """A socket bound to the address of the settings; `shared` lets others of the same user bind it too.
+    """A socket at the address of the settings. Raises CannotListen.
 
-    Raises CannotListen.
+    It listens at once: who connects waits until it is served. A `shared` one lets others of the same user bind the
+    address too, and listens only when it is served.
     """
+    listening = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -37,7 +39,11 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
         if shared:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind(address)
+        if not shared:
+            listening.listen()
     except OSError as error:
+        if listening is not None:
+            listening.close()
         raise CannotListen(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
             "set JINJI_HOST or JINJI_PORT, or stop what listens there"

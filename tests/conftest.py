@@ -44,4 +44,4 @@ def pytest_unconfigure(config: pytest.Config) -> Iterator[None]:
     state = factory.getbasetemp() / _STATE
     if state.exists():
         postgres.Server.attach(state.read_text()).stop()
-        state.unlink()
+        state.unlink(missing_ok=True)

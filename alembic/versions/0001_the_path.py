@@ -39,6 +39,7 @@ def upgrade() -> None:
     )
     op.create_index("audit_by_action", "audit", ["action", "at", "seq"], unique=False)
     op.create_index("audit_by_actor", "audit", ["actor_id", "at", "seq"], unique=False)
+    op.create_index("audit_by_actor_name", "audit", ["actor_name", "at", "seq"], unique=False)
     op.create_index("audit_by_request", "audit", ["request_id"], unique=False)
     op.create_index("audit_by_time", "audit", ["at", "seq"], unique=False)
     op.create_index("audit_by_unit", "audit", ["unit", "at", "seq"], unique=False)
@@ -238,6 +239,12 @@ def _forbid_changes() -> None:
         )
         op.execute(
             "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is only ever appended to'); END"
+        )
+        # INSERT OR REPLACE takes the old row away without asking the trigger on DELETE.
+        op.execute(
+            "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE "
+            "seq = NEW.seq OR (subject_id, subject_type, version) = (NEW.subject_id, NEW.subject_type, NEW.version)) "
             "BEGIN SELECT RAISE(ABORT, 'the audit is only ever appended to'); END"
         )
         return

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from service import access
 from service.access import Act, Caller
 from service.api import door, openapi, paging, shown
 from service.api.door import Calling, Change, Reading, Route, answer, answered, changing, reading, running
@@ -35,7 +36,7 @@ from service.casework.cases import Search
 from service.casework.desk import Desk
 from service.casework.listing import NewCase, NewSite
 from service.casework.moves import Applied, Command, Standing
-from service.errors import Malformed, ServiceError, WrongMediaType
+from service.errors import Malformed, NotFound, ServiceError, WrongMediaType
 from service.writer import Wanted
 from workflows.faults import from_findings, from_validation
 
@@ -203,6 +204,17 @@ def read_case(
         return answered(request, shown_case(desk, stands), version=stands.version)
 
 
+async def as_it_is(request: Request, caller: Caller, case_id: str) -> Response:
+    """One case, as it is."""
+    access.require(caller, "cases.read")
+    stands = await request.app.state.looks.case(case_id)
+    if stands is None or not caller.sees(unit=stands.case.unit, case=case_id, enterprise=stands.case.enterprise):
+        raise NotFound
+    books = running(request).books
+    programme = books.programmes.known(stands.case.programme, stands.case.programme_version).programme
+    return answered(request, shown.case(stands, programme), version=stands.version)
+
+
 @router.patch("/{case_id}", response_model=CaseGot, responses={**openapi.CHANGES, **openapi.TAGGED})
 def amend_case(
     change: Annotated[Change, changing("cases.amend", version_of)], case_id: CaseId, sent: CasePatch
@@ -267,12 +279,19 @@ async def move_case(
     dry_run: Annotated[bool, Query(description="Decide, change nothing.")] = False,
 ) -> Response:
     """Move a case by one event. Waiting events are applied together, each in its own right."""
-    body = await request.body()
-    wanted = _wanted(request, caller, case_id, body)
-    if dry_run:
-        reply = await run_in_threadpool(_tried, request, wanted)
-    else:
-        reply = await request.app.state.writer.submit(wanted)
+    if not dry_run:
+        return await moved(request, caller, case_id)
+    wanted = _wanted(request, caller, case_id, await request.body())
+    return _response(await run_in_threadpool(_tried, request, wanted))
+
+
+async def moved(request: Request, caller: Caller, case_id: str) -> Response:
+    """Hand the event to the writer, and what it says to the client."""
+    wanted = _wanted(request, caller, case_id, await request.body())
+    return _response(await request.app.state.writer.submit(wanted))
+
+
+def _response(reply: Answer) -> Response:
     return Response(reply.body, reply.status, dict(reply.headers))
 
 

@@ -18,7 +18,7 @@ from service.errors import ClockRefused, NotFound
 router = APIRouter(prefix="/clock", tags=["clock"], route_class=Route)
 
 
-@router.get("", response_model=ClockGot, responses=openapi.problems(401))
+@router.get("", response_model=ClockGot, responses=openapi.problems(401, 422))
 def read_clock(request: Request, caller: Annotated[Caller, reading("clock.read")]) -> Response:
     """What time it is for the service."""
     process = running(request)

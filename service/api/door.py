@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from service import access, clock
 from service.access import Act, Caller
-from service.api.errors import MalformedJson, language_of, problem
+from service.api.errors import MALFORMED_JSON, language_of, problem
 from service.casework import answers
 from service.casework.answers import Answer, Key
 from service.casework.desk import Desk
@@ -52,11 +52,13 @@ class _Request(Request):
     """A request whose malformed JSON is found out in its turn, not before anything else."""
 
     async def json(self) -> Any:
-        """The body, or what stands for one that is not JSON."""
+        """The body; one that is not JSON as its bytes, which no declared body is, and a mark that says why."""
+        body = await self.body()
         try:
-            return from_json(await self.body(), allow_inf_nan=False)
+            return from_json(body, allow_inf_nan=False)
         except ValueError:
-            return MalformedJson()
+            self.scope[MALFORMED_JSON] = True
+            return body
 
 
 class Route(APIRoute):
@@ -128,13 +130,23 @@ async def caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
     """Who is calling. Raises Unauthenticated."""
-    if credentials is None or not credentials.credentials.isascii():
+    return await _known(request, credentials.credentials if credentials is not None else "")
+
+
+async def caller_of(request: Request) -> Caller:
+    """Who is calling, from the header itself. Raises Unauthenticated."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return await _known(request, secret.strip() if scheme.lower() == "bearer" else "")
+
+
+async def _known(request: Request, secret: str) -> Caller:
+    if not secret or not secret.isascii():
         raise Unauthenticated
     trusted: Trusted = request.app.state.trusted
-    hashed = access.hashed(credentials.credentials)
+    hashed = access.hashed(secret)
     found = trusted.get(hashed)
     if found is None:
-        found = await run_in_threadpool(_look_up, running(request), credentials.credentials)
+        found = await run_in_threadpool(_look_up, running(request), secret)
         trusted.put(hashed, found)
     request.scope["jinji_caller"] = found.id
     return found

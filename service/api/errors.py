@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service import errors
 from service.api.shown import instant
@@ -22,6 +23,7 @@ from workflows.faults import from_findings
 from workflows.text import Reason, Text
 
 PROBLEM = "application/problem+json"
+MALFORMED_JSON = "jinji_malformed_json"  # in the scope of a request whose body is not JSON, until that has its turn
 
 STATUS: Mapping[type[ServiceError], int] = {
     errors.Unauthenticated: 401,
@@ -71,7 +73,7 @@ def language_of(header: str | None) -> str:
     """ "en" where Accept-Language prefers English to Chinese, else "zh"."""
     best, language = 0.0, "zh"
     for part in (header or "").split(","):
-        tag, _, weight = part.strip().partition(";q=")
+        tag, _, weight = part.replace(" ", "").partition(";q=")  # blanks may stand around both signs (RFC 9110 12.4.2)
         try:
             quality = float(weight) if weight else 1.0
         except ValueError:
@@ -151,13 +153,24 @@ def _plain_problem(request: Request, status: int, code: str, detail: Text, heade
     return Response(to_json(document), status, {**headers, "Content-Type": PROBLEM, "Content-Language": said})
 
 
-class MalformedJson:
-    """What stands for a body that is not JSON, until its turn in the order of errors has come."""
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-def malformed(findings: Any, body: Any) -> ServiceError:
+def _methods_of(request: Request) -> list[str]:
+    """Every method that the path takes; the framework tells those of the first route alone (RFC 9110 10.2.1)."""
+    declared: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
+    if request.scope["path"] in declared:  # a word of its own, as in /cases/batch, is not somebody's id
+        return [method for method in _METHODS if method.lower() in declared[request.scope["path"]]]
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+
+
+def malformed(findings: Any, body: Any, *, not_json: bool = False) -> ServiceError:
     """The parser's findings about a request, as a refusal."""
-    if isinstance(body, MalformedJson):
+    if not_json:
         return errors.Malformed(*from_findings([{"type": "json_invalid", "loc": (), "msg": ""}]))
     if isinstance(body, bytes):
         return errors.WrongMediaType()
@@ -181,7 +194,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def misread(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request, malformed(error.errors(), error.body))
+        return problem_response(
+            request, malformed(error.errors(), error.body, not_json=MALFORMED_JSON in request.scope)
+        )
 
     @app.exception_handler(HTTPException)
     def by_the_framework(request: Request, error: HTTPException) -> Response:
@@ -191,7 +206,10 @@ def install(app: FastAPI) -> None:
             return problem_response(request, errors.NotFound())
         code = "method_not_allowed" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "bad_request"
         detail = _TITLES.get(error.status_code, Text("请求未能完成", "the request failed"))
-        return _plain_problem(request, error.status_code, code, detail, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_of(request))
+        return _plain_problem(request, error.status_code, code, detail, headers)
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:

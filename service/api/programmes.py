@@ -23,7 +23,7 @@ router = APIRouter(route_class=Route)
 ProgrammeId = Annotated[str, Path(max_length=64)]
 
 
-@router.get("/programmes", tags=["programmes"], response_model=ProgrammeList, responses=openapi.problems(401))
+@router.get("/programmes", tags=["programmes"], response_model=ProgrammeList, responses=openapi.problems(401, 422))
 def list_programmes(request: Request, caller: Annotated[Caller, reading("programmes.read")]) -> Response:
     """The newest version of every programme, in short."""
     process = running(request)

@@ -41,9 +41,10 @@ Code = Annotated[
 ]
 Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), _clean, _shown]
 Sought = Annotated[str, StringConstraints(max_length=100), _clean, _shown]
+_OF_EMAIL = r"[^@\s,;<>\"\x00-\x1f\x7f-\x9f]"
 Phone = Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9][0-9 ()-]{4,30}$")]
 Email = Annotated[
-    str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$")
+    str, StringConstraints(strict=True, max_length=254, pattern=rf"^{_OF_EMAIL}+@{_OF_EMAIL}+\.{_OF_EMAIL}+$")
 ]
 
 

@@ -28,7 +28,7 @@ class PhaseGot(Got):
 
     id: str
     title: str
-    from_: date = Field(alias="from")
+    from_: date | None = Field(alias="from", description="Null: from the beginning.")
     to: date
     clause: str
 

@@ -15,6 +15,8 @@ from workflows.working_days import Calendar, CalendarYear, packaged_years, read_
 
 _YEARS = table(CalendarYearRow)
 _REVISION = "calendar_revision"
+# Changes whenever a year is loaded; a column, for statements that read it beside something else.
+REVISION = stamps.named(_REVISION).label(_REVISION)
 
 
 class Calendars:
@@ -27,7 +29,11 @@ class Calendars:
 
     def get(self, tx: Connection) -> Calendar:
         """The working calendar as this transaction sees it."""
-        revision = stamps.get(tx, _REVISION) or ""
+        return self.of(tx, tx.execute(select(REVISION)).scalar())
+
+    def of(self, tx: Connection, revision: str | None) -> Calendar:
+        """The working calendar of a revision that this transaction has read."""
+        revision = revision or ""
         with self._lock:
             if revision != self._revision:
                 documents = tx.execute(select(_YEARS.c.document).order_by(_YEARS.c.year)).scalars()

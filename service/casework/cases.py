@@ -149,8 +149,7 @@ def amend(
     if case == stands.case and site_row is None:
         return stands
     entry, after = moves.next_entry(act, stands, case, "amend", told, reason, lifecycle)
-    moves.write_rows(desk.tx, [after])
-    audit.insert(desk.tx, [entry])
+    moves.write_rows(desk.tx, [after], [entry])
     return read(desk.tx, act.caller, case_id)
 
 

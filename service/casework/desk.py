@@ -39,6 +39,10 @@ class Desk:
         """The working calendar as loaded now."""
         return self.books.calendars.get(self.tx)
 
+    def know_calendar(self, revision: str | None) -> None:
+        """Have the calendar of a revision that this transaction has read beside something else."""
+        self.__dict__["calendar"] = self.books.calendars.of(self.tx, revision)
+
     def lifecycle(self, programme: str, version: int | None = None) -> Lifecycle:
         """The machine of a programme version, the newest unless said. Raises NotFound."""
         machine = self._machines.get((programme, version))

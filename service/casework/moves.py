@@ -4,20 +4,21 @@ One event is a batch of one. What fails, fails alone; what was decided is writte
 does to notices and to the ledger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ColumnElement, Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, String, any_, bindparam, func, select
+from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, ledger
+from service.casework import audit, calendars, ledger
 from service.casework.desk import Desk
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
+from service.storage.sets import sent_rows, write_set
 from service.storage.tables import CaseRow, Enterprise, Notice, NoticeEntryRow, Objection, table
 from workflows.case import Case, dump, load
 from workflows.events import read_data
@@ -118,7 +119,7 @@ def apply_events(
 
     `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
     """
-    cases = _lock(desk.tx, {command.case for command in commands})
+    cases = _lock(desk, {command.case for command in commands})
     batch = _Batch()
     outcomes: list[Applied | ServiceError] = []
     for command in commands:
@@ -142,9 +143,30 @@ class NotApplied(ServiceError):
     )
 
 
-def _lock(tx: Connection, ids: set[str]) -> dict[str, Standing]:
-    statement = WITH_SITE.where(_CASES.c.id.in_(ids)).order_by(_CASES.c.id).with_for_update(of=_CASES)
-    return {row["id"]: standing(row) for row in tx.execute(statement).mappings()}
+def _of_ids(statement: Any) -> dict[str, Any]:
+    """The statement for the cases of `ids`, by dialect; on PostgreSQL it is one and the same for any number of ids."""
+    return {
+        "sqlite": statement.where(_CASES.c.id.in_(bindparam("ids", expanding=True))),
+        "postgresql": statement.where(_CASES.c.id == any_(bindparam("ids", type_=postgresql.ARRAY(String)))),
+    }
+
+
+# The revision of the calendar comes with the cases: asked for by itself, it would cost every batch a round trip.
+_LOCK = _of_ids(WITH_SITE.add_columns(calendars.REVISION).order_by(_CASES.c.id).with_for_update(of=_CASES))
+_READ = _of_ids(WITH_SITE)
+
+
+def read_many(tx: Connection, ids: Collection[str]) -> dict[str, Standing]:
+    """The cases of these ids that there are, whoever may see them."""
+    rows = tx.execute(_READ[tx.dialect.name], {"ids": list(ids)}).mappings()
+    return {row["id"]: standing(row) for row in rows}
+
+
+def _lock(desk: Desk, ids: set[str]) -> dict[str, Standing]:
+    rows = desk.tx.execute(_LOCK[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
+    if rows:
+        desk.know_calendar(rows[0]["calendar_revision"])
+    return {row["id"]: standing(row) for row in rows}
 
 
 def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch, notice: str | None) -> Applied:
@@ -324,8 +346,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
     for notice_id, opened in batch.opened.items():
         _open_notice(desk.tx, notice_id, opened)
     if batch.touched:
-        write_rows(desk.tx, list(batch.touched.values()))
-        audit.insert(desk.tx, batch.entries)
+        write_rows(desk.tx, list(batch.touched.values()), batch.entries)
     if batch.entered:
         desk.tx.execute(_ENTRIES.insert(), batch.entered)
     for act, notice_id, case_id, left_as in batch.left:
@@ -334,7 +355,6 @@ def _write(desk: Desk, batch: _Batch) -> None:
         ledger.record_grade(desk, act, stands.case)
 
 
-_COLUMNS = tuple(column.name for column in _CASES.columns)
 _UPDATED = (
     "state",
     "target_grade",
@@ -347,15 +367,20 @@ _UPDATED = (
     "stalled",
     "facts",
 )
+_UPDATE = (
+    _CASES.update()
+    .where(_CASES.c.id == bindparam("case_id", type_=String))
+    .values({name: bindparam(name, type_=_CASES.c[name].type) for name in _UPDATED})
+)
+_SENT = sent_rows(0, {"case_id": _CASES.c.id, **{name: _CASES.c[name] for name in _UPDATED}})
+_UPDATE_SET = _CASES.update().where(_CASES.c.id == _SENT.case_id).values({name: _SENT[name] for name in _UPDATED})
+_RECORD_SET = audit.append_set(1).add_cte(_UPDATE_SET.returning(_CASES.c.id).cte("moved"))
 
 
-def write_rows(tx: Connection, cases: Sequence[Standing]) -> None:
-    """Write cases that were locked in this transaction, set-wise."""
-    insert = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(_CASES)
-    statement = insert.on_conflict_do_update(
-        index_elements=["id"], set_={name: insert.excluded[name] for name in _UPDATED}
-    )
-    tx.execute(statement, [{name: stands.row[name] for name in _COLUMNS} for stands in cases])
+def write_rows(tx: Connection, cases: Sequence[Standing], entries: Sequence[dict[str, Any]]) -> None:
+    """Write cases that were locked in this transaction and the entries that say why, set-wise."""
+    rows = [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
+    write_set(tx, [(_UPDATE, rows), (audit.APPEND, entries)], _RECORD_SET)
 
 
 def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:

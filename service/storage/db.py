@@ -32,6 +32,7 @@ class Database:
         else:
             options["connect_args"] = {"connect_timeout": 3, "options": "-c timezone=UTC -c lock_timeout=10s"}
         self.engine: Engine = create_engine(self.url, **options)
+        self._glances = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -45,6 +46,16 @@ class Database:
                 yield connection
             finally:
                 connection.rollback()
+
+    @contextmanager
+    def glancing(self) -> Iterator[Connection]:
+        """A connection for a single look: on PostgreSQL without a transaction, which saves the way there and back twice."""
+        if self.is_sqlite:
+            with self.reading() as connection:
+                yield connection
+        else:
+            with _translated(), self._glances.connect() as connection:
+                yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

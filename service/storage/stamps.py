@@ -1,5 +1,7 @@
 """The few values that the database keeps of itself, by name."""
 
+from typing import Any
+
 from sqlalchemy import Connection, select, update
 
 from service.storage.tables import Stamp, table
@@ -11,6 +13,11 @@ def get(tx: Connection, name: str) -> str | None:
     """The value, or None where none was put."""
     value: str | None = tx.execute(select(_STAMPS.c.value).where(_STAMPS.c.name == name)).scalar()
     return value
+
+
+def named(name: str) -> Any:
+    """The value as part of another statement."""
+    return select(_STAMPS.c.value).where(_STAMPS.c.name == name).scalar_subquery()
 
 
 def put(tx: Connection, name: str, value: str) -> None:

@@ -154,6 +154,7 @@ class AuditEntry(SQLModel, table=True):
         UniqueConstraint("subject_id", "subject_type", "version", name="one_entry_per_version"),
         Index("audit_by_time", "at", "seq"),
         Index("audit_by_actor", "actor_id", "at", "seq"),
+        Index("audit_by_actor_name", "actor_name", "at", "seq"),
         Index("audit_by_unit", "unit", "at", "seq"),
         Index("audit_by_action", "action", "at", "seq"),
         Index("audit_by_request", "request_id"),

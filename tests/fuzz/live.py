@@ -5,12 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import cycle
-from typing import Any
 
 import uvicorn
 
 from service import sample
+from service.api.examples import EVENTS
 from service.app import build
 from service.running import open_running
 from service.settings import Settings
@@ -18,6 +19,7 @@ from tests.service.world import ZHENGZHOU, World, open_world
 from workflows.programme import Role
 
 OFFICER = f"officer {ZHENGZHOU}"
+NOW = datetime.fromisoformat("2024-09-03T09:00:00+08:00")  # where `prepare` ends
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Live:
 
     url: str
     tokens: dict[str, str]
-    ids: dict[str, Any] = field(default_factory=dict)
+    ids: dict[str, Iterator[str]] = field(default_factory=dict)
 
 
 def settings_for(database_url: str) -> Settings:
@@ -53,15 +55,20 @@ def prepare(settings: Settings) -> Live:
         receipts = []
         for notice in notices:
             body = {"case": notice["entries"][0]["case"], "reasons": "夜间治理设施停运"}
-            receipts.append(world.call(None, "POST", f"/public/notices/{notice['id']}/objections", body).json()["receipt"])
+            receipts.append(
+                world.call(None, "POST", f"/public/notices/{notice['id']}/objections", body).json()["receipt"]
+            )
         objections = world.call("province", "GET", "/objections").json()["items"]
-        ids = {
+        assert world.now() == NOW
+        ids: dict[str, Iterator[str]] = {
             "case_id": cycle(cases),
             "site_id": cycle([world.case(case)["enterprise"]["id"] for case in cases]),
             "notice_id": cycle([notice["id"] for notice in notices]),
             "objection_id": cycle([objection["id"] for objection in objections]),
             "receipt": cycle(receipts),
             "programme_id": cycle(["henan-2024"]),
+            "published": cycle([notice["entries"][0]["case"] for notice in notices]),
+            "event": cycle(EVENTS),
         }
     return Live("", dict(world.secrets), ids)
 

@@ -1,0 +1,274 @@
+"""The audit: a chain for each thing that nobody changes unseen, asked as pages and streams, without personal data."""
+
+import csv
+import importlib
+import io
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import pytest
+import rfc8785
+import structlog
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
+
+from service.access import SYSTEM
+from service.casework import audit, private
+from service.storage.tables import Enterprise, PrivateText, table
+from tests.service.world import KAIFENG, ZHENGZHOU, World
+
+OFFICER = f"officer {ZHENGZHOU}"
+CONTACT = {"name": "欧阳举报", "phone": "0371-69998877", "email": "ouyang@example.com"}
+
+
+def _entries(world: World, query: str = "", who: str = "auditor") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = world.call(who, "GET", f"/audit?limit=200{query}{cursor}").json()
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
+
+
+def _verified(world: World, subject: str | None = None) -> dict[str, Any]:
+    answer = world.call("auditor", "GET", f"/audit/verify{f'?subject={subject}' if subject else ''}")
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _hash(entry: dict[str, Any]) -> str:
+    """The hash of an entry as somebody outside recomputes it from what the API shows."""
+    names = ("action", "actor", "changes", "data", "prev", "reason", "request_id", "subject", "unit", "version")
+    at = audit.instant_text(datetime.fromisoformat(entry["at"]))
+    return sha256(rfc8785.dumps({**{name: entry[name] for name in names}, "at": at})).hexdigest()
+
+
+def test_every_chain_is_whole_and_can_be_recomputed_from_outside(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    world.at("2024-09-11")
+    world.call(OFFICER, "PATCH", f"/cases/{case}", {"remark": "附文号"}, version=world.case(case)["version"])
+    verified = _verified(world)
+    entries = _entries(world)
+    assert verified == {"ok": True, "entries": len(entries), "broken": []}
+    chains: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in reversed(entries):
+        assert entry["hash"] == _hash(entry)
+        assert entry["id"] == f"{entry['subject']['id']}.{entry['version']}"
+        chains.setdefault((entry["subject"]["type"], entry["subject"]["id"]), []).append(entry)
+    for chain in chains.values():
+        assert [entry["version"] for entry in chain] == list(range(1, len(chain) + 1))
+        assert [entry["prev"] for entry in chain] == [None, *(entry["hash"] for entry in chain[:-1])]
+    assert world.case(case)["head"] == chains["case", case][-1]["hash"]
+    assert {kind for kind, _ in chains} == {
+        "case", "enterprise", "notice", "token", "calendar", "programme", "clock",
+    }  # fmt: skip
+    assert _verified(world, case) == {"ok": True, "entries": len(chains["case", case]), "broken": []}
+    assert _verified(world, "nothing") == {"ok": True, "entries": 0, "broken": []}
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE audit SET reason = 'other' WHERE version = 1",
+    "UPDATE audit SET seq = seq + 1000000",
+    "DELETE FROM audit",
+    "DELETE FROM audit WHERE version = 1",
+    "sqlite: INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE subject_type = 'case'",
+    ("sqlite: REPLACE INTO audit (at, actor_id, actor_name, actor_role, action, subject_type, subject_id, version, data, "
+    "changes, hash) SELECT at, actor_id, actor_name, actor_role, action, subject_type, subject_id, version, '{}', "
+    "'{}', hash FROM audit WHERE subject_type = 'case'"),
+    "postgresql: TRUNCATE audit",
+    ("postgresql: INSERT INTO audit SELECT * FROM audit WHERE subject_type = 'case' ON CONFLICT (seq) DO UPDATE "
+    "SET data = '{}'"),
+])  # fmt: skip
+def test_the_database_itself_refuses_to_change_an_entry(shared_world: World, statement: str) -> None:
+    engine, _, only = statement.rpartition(": ")
+    world = shared_world
+    if not _entries(world, "&subject_type=case"):
+        world.listed()
+    before = _entries(world)
+    if engine in ("", world.running.db.engine.dialect.name):
+        with pytest.raises(DBAPIError, match="append"), world.running.db.transaction() as tx:
+            tx.execute(text(only))
+    assert _entries(world) == before
+    assert _verified(world)["ok"] is True
+
+
+def _unlocked(tx: Connection) -> None:
+    names = {"sqlite": ("audit_no_update", "audit_no_delete"), "postgresql": ("audit_append_only",)}[tx.dialect.name]
+    for name in names:
+        tx.execute(text(f"DROP TRIGGER {name}" + (" ON audit" if tx.dialect.name == "postgresql" else "")))
+
+
+TAMPERINGS = {
+    "changed data": ("UPDATE audit SET data = '{}' WHERE {case} AND version = 2", {(2, "hash")}),
+    "changed actor": ("UPDATE audit SET actor_name = 'x' WHERE {case} AND version = 1", {(1, "hash")}),
+    "changed time": ("UPDATE audit SET at = '2024-05-01 00:00:00+00:00' WHERE {case} AND version = 3", {(3, "hash")}),
+    "data not canonical": (
+        "UPDATE audit SET data = ' ' || data WHERE {case} AND version = 2", {(2, "hash"), (2, "not canonical")},
+    ),
+    "data not JSON": ("UPDATE audit SET data = '{' WHERE {case} AND version = 2", {(2, "hash"), (2, "not JSON")}),
+    "changed hash": ("UPDATE audit SET hash = 'x' WHERE {case} AND version = 2", {(2, "hash"), (3, "link")}),
+    "removed first": ("DELETE FROM audit WHERE {case} AND version = 1", {(2, "beginning missing")}),
+    "removed middle": ("DELETE FROM audit WHERE {case} AND version = 2", {(3, "link"), (3, "gap")}),
+    "removed last": ("DELETE FROM audit WHERE {case} AND version = 3", {(2, "head")}),
+    "removed all": ("DELETE FROM audit WHERE {case}", {(3, "history missing")}),
+    "changed head": ("UPDATE cases SET head = 'x'", {(3, "head")}),
+    "changed version": ("UPDATE cases SET version = 7", {(3, "head")}),
+}  # fmt: skip
+
+
+def test_tampering_behind_a_dropped_trigger_is_found(world: World) -> None:
+    case = world.listed()
+    world.at("2024-06-03")
+    data = {"assessed_on": "2024-06-03", "assessors": ["周教授"], "gaps": {"fugitive": "料场未封闭"}}
+    world.moved(OFFICER, case, "pre_assess", data)
+    world.call(OFFICER, "PATCH", f"/cases/{case}", {"remark": "x"}, version=2)
+    with world.running.db.reading() as tx:
+        _unlocked(tx)  # within a transaction that is never committed, as every tampering below
+        for name, (statement, wanted) in TAMPERINGS.items():
+            tampering = tx.begin_nested()
+            tx.exec_driver_sql(statement.replace("{case}", f"subject_type = 'case' AND subject_id = '{case}'"))
+            _, broken = audit.verify(tx, SYSTEM)
+            tampering.rollback()
+            found = {(each.version, each.what) for each in broken if each.subject_id == case}
+            assert found >= wanted, (name, broken)
+            assert len(broken) == len(found), (name, broken)
+        tx.exec_driver_sql("UPDATE stamps SET value = '9:x' WHERE name = 'clock_chain'")
+        _, broken = audit.verify(tx, SYSTEM)
+        assert [(each.subject_type, each.what) for each in broken] == [("clock", "head")]
+    assert _verified(world)["ok"] is True
+
+
+def test_what_was_tampered_with_is_told_by_rest(world: World) -> None:
+    case = world.listed()
+    with world.running.db.transaction() as tx:
+        _unlocked(tx)
+        tx.execute(text("UPDATE audit SET reason = 'smuggled in' WHERE subject_id = :case"), {"case": case})
+    told = _verified(world)
+    assert told["ok"] is False
+    assert told["broken"] == [{"subject": {"type": "case", "id": case}, "version": 1, "what": "hash"}]
+    assert _verified(world, world.case(case)["enterprise"]["id"])["ok"] is True
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_streams_hold_what_the_pages_hold(world: World) -> None:
+    case = world.listed()
+    world.listed(reason="=HYPERLINK(1)")
+    world.planned(case)
+    for query in ("", f"&subject={case}", "&action=list", "&action=nothing"):
+        pages = _entries(world, query)
+        path = f"/audit?{query.removeprefix('&')}"
+        lines = world.call("auditor", "GET", path, headers={"Accept": "application/x-ndjson"})
+        assert lines.headers["content-type"] == "application/x-ndjson"
+        assert [json.loads(line) for line in lines.text.splitlines()] == pages
+        sheet = world.call("auditor", "GET", path, headers={"Accept": "text/csv"})
+        assert sheet.headers["content-type"].startswith("text/csv")
+        assert sheet.text.startswith("\ufeff")
+        rows = list(csv.DictReader(io.StringIO(sheet.text.removeprefix("\ufeff"))))
+        assert [row["id"] for row in rows] == [entry["id"] for entry in pages]
+        for row, entry in zip(rows, pages, strict=True):
+            assert (row["actor_name"], row["hash"], row["at"]) == (entry["actor"]["name"], entry["hash"], entry["at"])
+            assert json.loads(row["data"]) == entry["data"]
+            assert not any(cell.startswith(("=", "+", "@")) for cell in row.values())
+
+
+def test_the_audit_is_asked_by_thing_actor_unit_action_time_request_and_text(world: World) -> None:
+    case = world.listed()
+    theirs = world.listed(KAIFENG)
+    world.at("2024-06-03")
+    data = {"assessed_on": "2024-06-03", "assessors": ["欧阳专家"], "gaps": {"fugitive": "料场未封闭"}}
+    moved = world.event(OFFICER, case, "pre_assess", data)
+
+    def ids(query: str) -> list[str]:
+        return [entry["id"] for entry in _entries(world, f"&{query}") if entry["subject"]["type"] != "token"]
+
+    actor = _entries(world, f"&subject={case}")[0]["actor"]["id"]
+    assert ids(f"subject={case}") == [f"{case}.2", f"{case}.1"]
+    assert ids("subject_type=case") == [f"{case}.2", f"{theirs}.1", f"{case}.1"]
+    assert ids(f"subject_type=case&unit={KAIFENG}") == [f"{theirs}.1"]
+    assert ids("action=pre_assess") == [f"{case}.2"]
+    assert ids(f"subject_type=case&actor={actor}") == [f"{case}.2", f"{case}.1"]
+    assert ids(f"subject_type=case&actor=officer {KAIFENG}") == [f"{theirs}.1"]
+    assert ids(f"request_id={moved.headers['x-request-id']}") == [f"{case}.2"]
+    assert ids("q=欧阳专家") == [f"{case}.2"]
+    assert ids("q=%25") == []
+    assert ids("subject_type=case&from=2024-06-03T00:00:00%2B08:00") == [f"{case}.2"]
+    assert ids("subject_type=case&from=2024-06-03T01:00:00Z") == [f"{case}.2"]
+    assert ids("subject_type=case&to=2024-06-03T01:00:00Z") == [f"{theirs}.1", f"{case}.1"]
+
+
+# --- personal data ----------------------------------------------------------------------------------------------------
+
+
+def _tell_secrets(world: World) -> tuple[str, str, list[str]]:
+    """Give personal data to every resource that takes them; a case, its site, and what must stand nowhere."""
+    line = world.line()
+    line["enterprise"]["contact"] = {"name": "上官联系", "phone": "0371-61112233"}
+    made = world.call(OFFICER, "POST", "/cases", line).json()
+    site = made["enterprise"]["id"]
+    assert world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"contact": CONTACT}, version=1).status_code == 200
+    notice = world.published(made["id"])["notice"]["id"]
+    objection = {"case": made["id"], "reasons": "台账不实", "contact": {"name": "诸葛证人", "phone": "0371-64445566"}}
+    lodged = world.call(None, "POST", f"/public/notices/{notice}/objections", objection)
+    assert lodged.status_code == 201
+    receipt = lodged.json()["receipt"]
+    assert world.call(None, "GET", f"/public/objections/{receipt}").status_code == 200
+    world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"contact": {"name": "司马", "phone": "no phone"}}, version=2)
+    secrets = ["上官联系", "0371-61112233", *CONTACT.values(), "诸葛证人", "0371-64445566", "司马", receipt]
+    return made["id"], site, [*secrets, *world.secrets.values()]
+
+
+def test_contacts_stand_in_the_audit_only_as_commitments(world: World) -> None:
+    _, site, secrets = _tell_secrets(world)
+    for kind in ("application/json", "application/x-ndjson", "text/csv"):
+        told = world.call("auditor", "GET", "/audit?limit=200", headers={"Accept": kind}).text
+        assert not [secret for secret in secrets if secret in told]
+    amended = _entries(world, f"&subject={site}")[0]
+    with world.running.db.reading() as tx:
+        kept = tx.execute(select(table(Enterprise).c.contact).where(table(Enterprise).c.id == site)).scalar_one()
+        row = tx.execute(select(table(PrivateText)).where(table(PrivateText).c.id == kept)).one()
+    said = sha256((row.salt + row.text).encode()).hexdigest()
+    assert amended["data"] == {"contact_commitment": said}
+    assert private.commitment(row.salt, CONTACT) == said
+    assert len(row.salt) >= 32
+
+
+def test_erasing_a_contact_breaks_no_chain(world: World) -> None:
+    case, site, secrets = _tell_secrets(world)
+    with world.running.db.transaction() as tx:
+        for name in ("enterprises", "objections"):
+            tx.execute(text(f"UPDATE {name} SET contact = NULL"))
+        tx.execute(text("DELETE FROM private_texts"))
+    assert _verified(world)["ok"] is True
+    assert world.call(OFFICER, "GET", f"/enterprises/{site}").json()["contact"] is None
+    assert world.call(OFFICER, "GET", "/objections").json()["items"][0]["contact"] is None
+    assert world.case(case)["state"] == "published"
+    assert not [secret for secret in secrets if secret in world.call("auditor", "GET", "/audit?limit=200").text]
+
+
+def test_neither_personal_data_nor_secrets_stand_in_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = ("api.edge", "api.errors", "writer", "scheduler", "casework.sweep")
+    for room in rooms:  # a logger that was used before this test would not be heard
+        monkeypatch.setattr(importlib.import_module(f"service.{room}"), "_log", structlog.get_logger(room))
+    with capture_logs() as logs:
+        _, _, secrets = _tell_secrets(world)
+        answer = world.call(OFFICER, "GET", f"/cases?q={CONTACT['phone']}", headers={"X-Request-Id": "look-for-me-1"})
+    assert answer.status_code == 200
+    written = json.dumps(logs, ensure_ascii=False, default=str)
+    assert "look-for-me-1" in written
+    assert not [secret for secret in secrets if secret in written]
+
+
+def test_a_database_error_does_not_tell_its_parameters(world: World) -> None:
+    with pytest.raises(DBAPIError) as caught, world.running.db.transaction() as tx:
+        tx.execute(table(PrivateText).insert(), [{"id": "same", "salt": "s", "text": CONTACT["phone"]}] * 2)
+    assert CONTACT["phone"] not in str(caught.value).partition("\n")[2]
+    assert "parameters hidden" in str(caught.value)
