@@ -1,1 +1,1 @@
-"""Telling people: an outbox and the channels that empty it. Nothing is told yet: mail comes with the obligations."""
+"""Telling people: an outbox and the channels that empty it. What is told, and to whom, the service decides."""

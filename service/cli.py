@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from service import logs, scheduler, serving
 from service.access import SYSTEM, Act, Caller
 from service.app import VERSION
-from service.casework import audit, calendars, tokens
+from service.casework import audit, calendars, tokens, verification
 from service.casework.desk import Desk
 from service.errors import ServiceError
 from service.running import Running, open_running
@@ -246,7 +246,7 @@ def verify_audit() -> None:
     """Check every chain: each hash, each link, no gap, and the head at its end."""
     process = _open(_settings())
     with process.db.reading() as tx:
-        entries, broken = audit.verify(tx, SYSTEM)
+        entries, broken = verification.verify(tx, SYSTEM)
     for each in broken:
         click.echo(f"{each.subject_type} {each.subject_id} version {each.version}: {each.what}")
     click.echo(f"{entries} entries, {len(broken)} broken")
@@ -257,9 +257,8 @@ def verify_audit() -> None:
 def export_audit() -> None:
     """Write every entry as NDJSON, newest first."""
     process = _open(_settings())
-    with process.db.reading() as tx:
-        for row in audit.stream(tx, SYSTEM, audit.Query()):
-            click.echo(json.dumps(audit.exported(row), ensure_ascii=False))
+    for row in audit.stream(process.db.reading, SYSTEM, audit.Query()):
+        click.echo(json.dumps(audit.exported(row), ensure_ascii=False))
 
 
 if __name__ == "__main__":

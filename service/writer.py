@@ -1,6 +1,7 @@
 """Takes the events that wait in this process and applies them as one batch: under load batches form by themselves.
 
-One thread, one transaction a batch. A lonely event is a batch of one and waits for nobody. What fails in a batch fails
+One thread, one transaction a batch; on PostgreSQL, where each way to the database and back costs as much as a decision,
+that is one look without a lock and one statement, and races are decided by the audit's unique key. A lonely event is a batch of one and waits for nobody. What fails in a batch fails
 alone; if the database refuses the batch as a whole, each is tried by itself.
 """
 
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.access import Act, Caller
@@ -136,23 +138,30 @@ class Writer:
 
     def _apply(self, wanted: list[Wanted]) -> list[Answer]:
         running = self._running
-        keys = [each.key for each in wanted if each.key is not None]
+        if not running.db.is_sqlite and (told := self._apply_at_once(wanted)) is not None:
+            return told
         with running.db.transaction() as tx:
-            kept = answers.find(tx, keys)
-            now = running.clock.now(tx)
-            commands = [each.command(now, _verdict(each, kept)) for each in wanted]
+            commands, now = self._commands(tx, wanted)
             outcomes = moves.apply_events(Desk(tx, running.books), commands)
-            told = [_told(each, outcome) for each, outcome in zip(wanted, outcomes, strict=True)]
-            answers.keep(
-                tx,
-                (
-                    (each.key, answer)
-                    for each, answer, outcome in zip(wanted, told, outcomes, strict=True)
-                    if each.key is not None and answers.is_kept(answer) and not isinstance(outcome, Replayed)
-                ),
-                now,
-            )
+            told, kept = _all_told(wanted, outcomes)
+            answers.keep(tx, kept, now)
         return told
+
+    def _apply_at_once(self, wanted: list[Wanted]) -> list[Answer] | None:
+        """The same by one look and one statement, which is its own transaction; None where one is not enough."""
+        with self._running.db.glancing() as tx:
+            commands, now = self._commands(tx, wanted)
+            outcomes, batch = moves.decide_unlocked(Desk(tx, self._running.books), commands)
+            if not batch.is_plain:
+                return None
+            told, kept = _all_told(wanted, outcomes)
+            moves.write_at_once(tx, batch, answers.rows_of(kept, now))
+        return told
+
+    def _commands(self, tx: Connection, wanted: list[Wanted]) -> tuple[list[Command], datetime]:
+        kept = answers.find(tx, [each.key for each in wanted if each.key is not None])
+        now = self._running.clock.now(tx)
+        return [each.command(now, _verdict(each, kept)) for each in wanted], now
 
     @staticmethod
     def _deliver(part: list[_Waiting], told: list[Answer | BaseException]) -> None:
@@ -194,6 +203,19 @@ def _verdict(wanted: Wanted, kept: dict[tuple[str, str], tuple[str, Answer]]) ->
         return None
     fingerprint, answer = found
     return Replayed(answer) if fingerprint == wanted.key.fingerprint else KeyReused()
+
+
+def _all_told(
+    wanted: list[Wanted], outcomes: list[Applied | ServiceError]
+) -> tuple[list[Answer], list[tuple[Key, Answer]]]:
+    """Every answer, and those to keep under their keys."""
+    told = [_told(each, outcome) for each, outcome in zip(wanted, outcomes, strict=True)]
+    kept = [
+        (each.key, answer)
+        for each, answer, outcome in zip(wanted, told, outcomes, strict=True)
+        if each.key is not None and answers.is_kept(answer) and not isinstance(outcome, Replayed)
+    ]
+    return told, kept
 
 
 def _told(wanted: Wanted, outcome: Applied | ServiceError) -> Answer:

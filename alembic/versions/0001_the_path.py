@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.Column("sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("loaded_at", service.storage.tables.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("entry", sa.Integer(), nullable=False),
         sa.Column("head", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.PrimaryKeyConstraint("programme", "version"),
     )

@@ -15,7 +15,7 @@ from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Route, answered, reading, running
 from service.api.schemas import EntryPage, Instant
 from service.api.shapes import VerifiedGot
-from service.casework import audit
+from service.casework import audit, verification
 from service.casework.audit import Query as AuditQuery
 from service.running import Running
 
@@ -78,9 +78,8 @@ def search_audit(
 
 
 def _ndjson(process: Running, caller: Caller, query: AuditQuery) -> Iterator[bytes]:
-    with process.db.reading() as tx:
-        for row in audit.stream(tx, caller, query):
-            yield to_json(shown.entry(row)) + b"\n"
+    for row in audit.stream(process.db.reading, caller, query):
+        yield to_json(shown.entry(row)) + b"\n"
 
 
 def _csv(process: Running, caller: Caller, query: AuditQuery) -> Iterator[str]:
@@ -88,13 +87,12 @@ def _csv(process: Running, caller: Caller, query: AuditQuery) -> Iterator[str]:
     writer = csv.writer(buffer)
     buffer.write("\ufeff")  # so that Excel reads it as UTF-8
     writer.writerow(_HEAD)
-    with process.db.reading() as tx:
-        for row in audit.stream(tx, caller, query):
-            values: dict[str, Any] = {**row, "id": audit.entry_id(row), "at": shown.instant(row["at"])}
-            writer.writerow([_cell(values[name]) for name in _HEAD])
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
+    for row in audit.stream(process.db.reading, caller, query):
+        values: dict[str, Any] = {**row, "id": audit.entry_id(row), "at": shown.instant(row["at"])}
+        writer.writerow([_cell(values[name]) for name in _HEAD])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
     yield buffer.getvalue()
 
 
@@ -110,7 +108,7 @@ def verify_audit(
     """Check every chain in scope, or one thing's: each hash, each link, no gap, and the head at its end."""
     process = running(request)
     with process.db.reading() as tx:
-        entries, broken = audit.verify(tx, caller, subject)
+        entries, broken = verification.verify(tx, caller, subject)
     found = [
         {"subject": {"type": each.subject_type, "id": each.subject_id}, "version": each.version, "what": each.what}
         for each in broken

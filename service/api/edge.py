@@ -20,6 +20,8 @@ from service.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = structlog.get_logger("service.requests")
+# Anything else that a client calls a method is counted as one: labels are kept for ever.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUESTS = Counter("jinji_requests_total", "Requests answered.", ["method", "status"])
 _SECONDS = Histogram("jinji_request_seconds", "Seconds from arrival to the head of the answer.", ["method"])
 
@@ -77,8 +79,9 @@ class Edge:
         else:
             await self._app(scope, receiving, sending)
         seconds = clock.monotonic() - began
-        _REQUESTS.labels(scope["method"], status).inc()
-        _SECONDS.labels(scope["method"]).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        _REQUESTS.labels(method, status).inc()
+        _SECONDS.labels(method).observe(seconds)
         _log.info(
             "request",
             request_id=request_id,

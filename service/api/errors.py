@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -210,6 +211,10 @@ def install(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods_of(request))
         return _plain_problem(request, error.status_code, code, detail, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    def hung_up(request: Request, error: ClientDisconnect) -> Response:
+        return _plain_problem(request, 400, "bad_request", _TITLES[400], {})  # nobody reads it: no fault of ours
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ than the work itself; whatever else is asked of the same paths goes on to those 
 import re
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,6 +40,8 @@ class Lane:
                         response = await answered(request, await door.caller_of(request), found[1])
                     except ServiceError as error:
                         response = problem_response(request, error)
+                    except ClientDisconnect:  # hung up in the middle of its body: nobody waits for an answer
+                        return
                     await response(scope, receive, send)
                     return
         await self._app(scope, receive, send)

@@ -1,5 +1,6 @@
 """What REST clients send and get, as declared in the OpenAPI document. What is sent is strict: no unknown field."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -19,12 +20,16 @@ from pydantic_core import PydanticCustomError
 from workflows.values import LINE, SHOWN, Day, Line, Lines, clean_line
 
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def _instant(value: Any) -> Any:
     if isinstance(value, str):
+        value = value.replace(" ", "+")  # a plus sign in a query arrives as a blank
         try:
-            value = datetime.fromisoformat(value.replace(" ", "+"))  # a plus sign in a query arrives as a blank
+            value = datetime.fromisoformat(value.upper()) if _RFC_3339.fullmatch(value) else None
         except ValueError:
-            raise PydanticCustomError("not_an_instant", "an instant needs its offset") from None
+            value = None
     if not isinstance(value, datetime) or value.tzinfo is None or not 1900 < value.year < 9000:
         raise PydanticCustomError("not_an_instant", "an instant needs its offset")
     return value

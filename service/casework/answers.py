@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, delete, select, tuple_
 
+from service.storage.sets import sent_rows
 from service.storage.tables import StoredAnswer, table
 
 _ANSWERS = table(StoredAnswer)
@@ -44,17 +45,32 @@ def find(tx: Connection, keys: Iterable[Key]) -> dict[tuple[str, str], tuple[str
     }
 
 
+KEEP = _ANSWERS.insert()
+
+
+def keep_set(place: int) -> Any:
+    """The statement that keeps all the rows that `write_set` sends in this place."""
+    columns = {column.name: column for column in _ANSWERS.columns}
+    rows = select(*sent_rows(place, columns))
+    return _ANSWERS.insert().from_select(list(columns), rows).returning(_ANSWERS.c.key)
+
+
 def keep(tx: Connection, kept: Iterable[tuple[Key, Answer]], now: datetime) -> None:
     """Keep answers. Raises IntegrityError where another transaction has kept one for the same key meanwhile."""
-    rows: list[dict[str, Any]] = [
+    rows = rows_of(kept, now)
+    if rows:
+        tx.execute(KEEP, rows)
+
+
+def rows_of(kept: Iterable[tuple[Key, Answer]], now: datetime) -> list[dict[str, Any]]:
+    """The rows in which answers are kept."""
+    return [
         {
             "scope": key.scope, "key": key.key, "fingerprint": key.fingerprint, "status": answer.status,
             "headers": to_json(dict(answer.headers)).decode(), "body": answer.body.decode(), "stored_at": now,
         }
         for key, answer in kept
     ]  # fmt: skip
-    if rows:
-        tx.execute(_ANSWERS.insert(), rows)
 
 
 def expire(tx: Connection, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""The audit: a hash chain for each thing, appended in the transaction of the change, queried, and verified.
+"""The audit: a hash chain for each thing, appended in the transaction of the change, and queried.
 
 An entry is canonical JSON (RFC 8785) with the hash of the one before, hashed SHA-256. It never holds the contact of a
 person, only a salted commitment to it.
@@ -6,11 +6,11 @@ person, only a salted commitment to it.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import groupby
 from typing import Any
 
 import rfc8785
@@ -18,9 +18,7 @@ from pydantic_core import from_json
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    String,
     and_,
-    cast,
     desc,
     literal,
     or_,
@@ -31,7 +29,6 @@ from sqlalchemy import (
 )
 
 from service.access import Act, Caller, audit_seen
-from service.storage import stamps, tables
 from service.storage.sets import sent_rows, write_set
 from service.storage.tables import AuditEntry, UTCDateTime, table
 
@@ -47,22 +44,10 @@ def append_set(place: int) -> Any:
 
 _APPEND_SET = append_set(0)
 
-# Where the newest version and head of each kind of thing stand: subject type → (row class, its key).
-_THINGS: dict[str, tuple[Any, str]] = {
-    "case": (tables.CaseRow, "id"),
-    "enterprise": (tables.Enterprise, "id"),
-    "notice": (tables.Notice, "id"),
-    "objection": (tables.Objection, "id"),
-    "token": (tables.Token, "id"),
-    "calendar": (tables.CalendarYearRow, "year"),
-    "programme": (tables.ProgrammeVersion, "programme"),
-}
-
+# How many entries a stream reads at once.
+_PART = 1000
 # The stamp in which the version and head of the clock's chain stand.
 CLOCK_CHAIN = "clock_chain"
-
-# For one statement: set on the connection, it would hold for every later one.
-_IN_PARTS = {"yield_per": 1000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +232,21 @@ def page(
     return [dict(row) for row in tx.execute(statement if len(newest) > 1 else newest[0]).mappings()]
 
 
-def stream(tx: Connection, caller: Caller, query: Query) -> Iterator[dict[str, Any]]:
-    """Every entry in scope, newest first, read in parts of 1,000."""
-    statement = select(_AUDIT).where(_wanted(caller, query), or_(*_by(query.actor)))
-    statement = statement.order_by(_AUDIT.c.at.desc(), _AUDIT.c.seq.desc())
-    with tx.execute(statement, execution_options=_IN_PARTS) as result:
-        for row in result.mappings():
-            yield dict(row)
+def stream(
+    readings: Callable[[], AbstractContextManager[Connection]], caller: Caller, query: Query
+) -> Iterator[dict[str, Any]]:
+    """Every entry in scope that stood when it began, newest first, in parts of 1,000.
+
+    `readings` gives a connection for each part: none is held while the receiver of the stream takes its time.
+    """
+    after: tuple[datetime, int] | None = None
+    while True:
+        with readings() as tx:
+            rows = page(tx, caller, query, _PART, after)
+        yield from rows
+        if len(rows) < _PART:
+            return
+        after = rows[-1]["at"], rows[-1]["seq"]
 
 
 def history(tx: Connection, subject_type: str, subject_id: str) -> list[dict[str, Any]]:
@@ -269,95 +262,6 @@ def history(tx: Connection, subject_type: str, subject_id: str) -> list[dict[str
 def changes_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What each entry changed, parsed."""
     return [from_json(row["changes"]) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """A place where a chain does not hold."""
-
-    subject_type: str
-    subject_id: str
-    version: int
-    what: str
-
-
-def verify(tx: Connection, caller: Caller, subject: str | None = None) -> tuple[int, list[Break]]:
-    """Check every chain in scope, or one thing's: each hash, each link, no gap, and the head at the end.
-
-    Returns how many entries were read and every break found, among them the things without any entry.
-    """
-    statement = select(_AUDIT).where(audit_seen(caller))
-    if subject is not None:
-        statement = statement.where(_AUDIT.c.subject_id == subject)
-    statement = statement.order_by(_AUDIT.c.subject_type, _AUDIT.c.subject_id, _AUDIT.c.version)
-    entries = 0
-    broken: list[Break] = []
-    with tx.execute(statement, execution_options=_IN_PARTS) as result:
-        for (kind, thing), rows in groupby(result.mappings(), key=lambda row: (row["subject_type"], row["subject_id"])):
-            last = None
-            for row in rows:
-                entries += 1
-                broken.extend(_breaks(row, last))
-                last = row
-            if last is not None:
-                broken.extend(_head_breaks(tx, kind, thing, last))
-    broken.extend(_without_history(tx, caller, subject))
-    return entries, broken
-
-
-def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Iterator[Break]:
-    """Every thing in scope whose whole chain is gone."""
-    for kind, (model, key) in _THINGS.items():
-        rows = table(model)
-        name = cast(rows.c[key], String)
-        entries = select(_AUDIT.c.seq).where(_AUDIT.c.subject_type == kind, _AUDIT.c.subject_id == name)
-        statement = select(name, rows.c.version).where(~entries.exists())
-        if not caller.sees_all:
-            if caller.unit is None or "unit" not in rows.c:
-                continue
-            statement = statement.where(rows.c.unit == caller.unit)
-        if subject is not None:
-            statement = statement.where(name == subject)
-        for thing, version in tx.execute(statement):
-            yield Break(kind, thing, version, "history missing")
-
-
-def _breaks(row: Any, last: Any) -> Iterator[Break]:
-    def here(what: str) -> Break:
-        return Break(row["subject_type"], row["subject_id"], row["version"], what)
-
-    try:
-        if sha256(hashed_text(row).encode()).hexdigest() != row["hash"]:
-            yield here("hash")
-        if canonical(from_json(row["data"])) != row["data"] or canonical(from_json(row["changes"])) != row["changes"]:
-            yield here("not canonical")
-    except ValueError:
-        yield here("not JSON")
-    if last is None:
-        if row["prev"] is not None or row["version"] != 1:
-            yield here("beginning missing")
-    else:
-        if row["prev"] != last["hash"]:
-            yield here("link")
-        if row["version"] != last["version"] + 1:
-            yield here("gap")
-
-
-def _head_breaks(tx: Connection, kind: str, thing: str, last: Any) -> Iterator[Break]:
-    if kind == "clock" and stamps.get(tx, CLOCK_CHAIN) != f"{last['version']}:{last['hash']}":
-        yield Break(kind, thing, last["version"], "head")
-    if kind not in _THINGS:
-        return
-    model, key = _THINGS[kind]
-    rows = table(model)
-    wanted: Any = int(thing) if kind == "calendar" else thing
-    found = tx.execute(
-        select(rows.c.version, rows.c.head).where(rows.c[key] == wanted).order_by(rows.c.version.desc()).limit(1)
-    ).one_or_none()
-    if found is None:
-        yield Break(kind, thing, last["version"], "the thing is gone")
-    elif (found.version, found.head) != (last["version"], last["hash"]):
-        yield Break(kind, thing, last["version"], "head")
 
 
 def place(position: Sequence[Any]) -> tuple[datetime, int]:

@@ -288,5 +288,10 @@ def _columns(facts: SiteFacts) -> dict[str, Any]:
     }
 
 
+def told_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the history of a site tells of a row: all but its contact."""
+    return _public(facts_of(row, None))
+
+
 def _public(facts: SiteFacts) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, date) else value for name, value in _columns(facts).items()}

@@ -4,7 +4,7 @@ One event is a batch of one. What fails, fails alone; what was decided is writte
 does to notices and to the ledger.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger
+from service.casework import answers, audit, calendars, ledger
 from service.casework.desk import Desk
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
@@ -96,7 +96,7 @@ class Applied:
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
     """What the decisions of one batch add up to, to be written set-wise."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
@@ -105,6 +105,11 @@ class _Batch:
     entered: list[dict[str, Any]] = field(default_factory=list)
     left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
     graded: list[tuple[Act, Standing]] = field(default_factory=list)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but cases and their histories is touched."""
+        return not (self.opened or self.entered or self.left or self.graded)
 
 
 def apply_events(
@@ -119,18 +124,33 @@ def apply_events(
 
     `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
     """
-    cases = _lock(desk, {command.case for command in commands})
-    batch = _Batch()
+    outcomes, batch = _decide_all(desk, commands, _LOCK, notice)
+    failed = any(isinstance(outcome, ServiceError) for outcome in outcomes)
+    if not dry_run and not (all_or_nothing and failed):
+        _write(desk, batch)
+    return outcomes
+
+
+def decide_unlocked(desk: Desk, commands: Sequence[Command]) -> tuple[list[Applied | ServiceError], Batch]:
+    """Decide every command in order on cases that are read and not locked: nothing is written.
+
+    What was decided is good only if `write_at_once` then writes it: where a case has moved on meanwhile, it will not.
+    """
+    return _decide_all(desk, commands, _READ_BESIDE, None)
+
+
+def _decide_all(
+    desk: Desk, commands: Sequence[Command], statement: dict[str, Any], notice: str | None
+) -> tuple[list[Applied | ServiceError], Batch]:
+    cases = _find(desk, {command.case for command in commands}, statement)
+    batch = Batch()
     outcomes: list[Applied | ServiceError] = []
     for command in commands:
         try:
             outcomes.append(_apply(desk, command, cases.get(command.case), batch, notice))
         except ServiceError as error:
             outcomes.append(error)
-    failed = any(isinstance(outcome, ServiceError) for outcome in outcomes)
-    if not dry_run and not (all_or_nothing and failed):
-        _write(desk, batch)
-    return outcomes
+    return outcomes, batch
 
 
 class NotApplied(ServiceError):
@@ -153,6 +173,7 @@ def _of_ids(statement: Any) -> dict[str, Any]:
 
 # The revision of the calendar comes with the cases: asked for by itself, it would cost every batch a round trip.
 _LOCK = _of_ids(WITH_SITE.add_columns(calendars.REVISION).order_by(_CASES.c.id).with_for_update(of=_CASES))
+_READ_BESIDE = _of_ids(WITH_SITE.add_columns(calendars.REVISION))
 _READ = _of_ids(WITH_SITE)
 
 
@@ -162,14 +183,14 @@ def read_many(tx: Connection, ids: Collection[str]) -> dict[str, Standing]:
     return {row["id"]: standing(row) for row in rows}
 
 
-def _lock(desk: Desk, ids: set[str]) -> dict[str, Standing]:
-    rows = desk.tx.execute(_LOCK[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
+def _find(desk: Desk, ids: set[str], statement: dict[str, Any]) -> dict[str, Standing]:
+    rows = desk.tx.execute(statement[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
     if rows:
         desk.know_calendar(rows[0]["calendar_revision"])
     return {row["id"]: standing(row) for row in rows}
 
 
-def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch, notice: str | None) -> Applied:
+def _apply(desk: Desk, command: Command, stands: Standing | None, batch: Batch, notice: str | None) -> Applied:
     caller = command.act.caller
     if stands is None or not caller.sees(
         unit=stands.row["unit"], case=command.case, enterprise=stands.row["enterprise"]
@@ -269,7 +290,7 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     return lifecycle.offers(facts_of(desk, act, stands))
 
 
-def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:
+def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: Batch) -> Applied:
     entry, after = next_entry(
         command.act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle
     )
@@ -308,7 +329,7 @@ def columns(case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
     }
 
 
-def _note_effects(act: Act, decision: Decision, after: Standing, batch: _Batch) -> None:
+def _note_effects(act: Act, decision: Decision, after: Standing, batch: Batch) -> None:
     """What the event does to other things: the notice it opens, enters or leaves, the grade in the ledger."""
     was, is_ = decision.before.notice, decision.after.notice
     if is_ is not None and was is None and decision.event.kind == "publish":
@@ -342,7 +363,7 @@ def _shown(stands: Standing) -> dict[str, Any]:
     }
 
 
-def _write(desk: Desk, batch: _Batch) -> None:
+def _write(desk: Desk, batch: Batch) -> None:
     for notice_id, opened in batch.opened.items():
         _open_notice(desk.tx, notice_id, opened)
     if batch.touched:
@@ -379,18 +400,33 @@ _RECORD_SET = audit.append_set(1).add_cte(_UPDATE_SET.returning(_CASES.c.id).cte
 
 def write_rows(tx: Connection, cases: Sequence[Standing], entries: Sequence[dict[str, Any]]) -> None:
     """Write cases that were locked in this transaction and the entries that say why, set-wise."""
-    rows = [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
-    write_set(tx, [(_UPDATE, rows), (audit.APPEND, entries)], _RECORD_SET)
+    write_set(tx, [(_UPDATE, _updates(cases)), (audit.APPEND, entries)], _RECORD_SET)
+
+
+def _updates(cases: Iterable[Standing]) -> list[dict[str, Any]]:
+    return [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
+
+
+_AT_ONCE = _RECORD_SET.add_cte(answers.keep_set(2).cte("kept"))
+
+
+def write_at_once(tx: Connection, batch: Batch, kept: list[dict[str, Any]]) -> None:
+    """Write a plain batch that was decided unlocked, and the answers kept with it, by one statement: all of it or
+    nothing, on a connection without a transaction too. Only on PostgreSQL.
+
+    Raises IntegrityError where a case has moved on meanwhile: two entries cannot make the same version of a thing.
+    """
+    sets = [(_UPDATE, _updates(batch.touched.values())), (audit.APPEND, batch.entries), (answers.KEEP, kept)]
+    if any(rows for _, rows in sets):
+        write_set(tx, sets, _AT_ONCE)
 
 
 def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:
     act: Act = opened["act"]
     entry = audit.Entry(
         act, "notice", notice_id, 1, "open", None, opened["unit"],
-        data={
-            "programme": opened["programme"], "opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"]),
-            "cases": opened["cases"],
-        },
+        data={"programme": opened["programme"], "cases": opened["cases"]},
+        changes={"opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"])},
     )  # fmt: skip
     (head,) = audit.append(tx, [entry])
     tx.execute(

@@ -28,9 +28,7 @@ class NoticeOver(Conflict):
     """The notice has run, or its entry has left it: there is nothing to object to any more."""
 
     code = "notice_over"
-    said = Text(
-        "公示期已满或该企业已不在公示中，不能再提出异议", "the notice is over, or the enterprise is no longer in it"
-    )
+    said = Text("公示期已满，或该企业已不在此公示中", "the notice is over, or the enterprise is no longer in it")
 
 
 class ObjectionDecided(Conflict):
@@ -66,7 +64,16 @@ def lodge(
     if commitment:
         data["contact_commitment"] = commitment
     entry = audit.Entry(
-        Act(PUBLIC, at, request_id), "objection", objection_id, 1, "lodge", None, case_row["unit"], None, data
+        Act(PUBLIC, at, request_id),
+        "objection",
+        objection_id,
+        1,
+        "lodge",
+        None,
+        case_row["unit"],
+        None,
+        data,
+        {"state": "open"},
     )
     (head,) = audit.append(desk.tx, [entry])
     row = {
@@ -120,7 +127,8 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
     """Decide an objection; upheld, the case is rejected in the same transaction.
 
     Other open objections to the same entry are upheld with it, their reasons being findings 2, 3, …
-    Raises NotFound, VersionStale, ObjectionDecided, EventRefused (a person who took part; a case no longer published).
+    Raises NotFound, VersionStale, ObjectionDecided, EventRefused (a person who took part), NoticeOver (upheld after the
+    case has left that notice: there is nothing left to reject).
     """
     seen = read(desk.tx, act.caller, objection_id)
     locked = WITH_SITE.where(_CASES.c.id == seen["case_id"]).with_for_update(of=_CASES)
@@ -142,7 +150,7 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
         [row for row in objections.values() if row["state"] == "open" and row["id"] != objection_id] if upheld else []
     )
     if upheld:
-        _uphold(desk, act, stands, [finding, *(row["reasons"] for row in others)])
+        _uphold(desk, act, stands, seen["notice"], [finding, *(row["reasons"] for row in others)])
     decided = _record(desk, act, objection, upheld=upheld, finding=finding)
     for row in others:
         _record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id)
@@ -172,7 +180,9 @@ def _require_no_part(tx: Connection, act: Act, stands: moves.Standing) -> None:
         )
 
 
-def _uphold(desk: Desk, act: Act, stands: moves.Standing, findings: list[str]) -> None:
+def _uphold(desk: Desk, act: Act, stands: moves.Standing, notice_id: str, findings: list[str]) -> None:
+    if stands.case.notice is None or stands.case.notice.id != notice_id:
+        raise NoticeOver
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
     event = lifecycle.programme.event_of_kind("uphold_objection")
     if event is None:

@@ -73,24 +73,31 @@ def publish(tx: Connection, act: Act, source: str) -> bool:
             f"{programme.id} version {programme.version} is published: give the changed file a new version"
         )
     newest = tx.execute(
-        select(_VERSIONS.c.version, _VERSIONS.c.head)
+        select(_VERSIONS.c.entry, _VERSIONS.c.head)
         .where(_VERSIONS.c.programme == programme.id)
-        .order_by(_VERSIONS.c.version.desc())
+        .order_by(_VERSIONS.c.entry.desc())
         .limit(1)
     ).one_or_none()
     entry = audit.Entry(
         act,
         "programme",
         programme.id,
-        programme.version,
+        newest.entry + 1 if newest else 1,
         "publish",
         prev=newest.head if newest else None,
-        data={"version": programme.version, "sha256": sha256},
+        data={"version": programme.version},
+        changes={str(programme.version): sha256},
     )
     (head,) = audit.append(tx, [entry])
     tx.execute(
         _VERSIONS.insert().values(
-            programme=programme.id, version=programme.version, sha256=sha256, source=source, loaded_at=act.at, head=head
+            programme=programme.id,
+            version=programme.version,
+            sha256=sha256,
+            source=source,
+            loaded_at=act.at,
+            entry=entry.version,
+            head=head,
         )
     )
     return True

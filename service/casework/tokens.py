@@ -38,6 +38,7 @@ def create(
         "enterprises": list(enterprises),
         "expires_at": expires_at.isoformat() if expires_at else None,
     }
+    facts["secret_hash"] = hashed(secret)
     entry = audit.Entry(act, "token", token_id, 1, "create", None, unit, changes=facts)
     (head,) = audit.append(desk.tx, [entry])
     desk.tx.execute(
@@ -72,7 +73,9 @@ def revoke(desk: Desk, act: Act, token_id: str, reason: str | None = None) -> No
         raise NotFound
     if row.revoked_at is not None:
         return
-    entry = audit.Entry(act, "token", token_id, row.version + 1, "revoke", row.head, row.unit, reason)
+    entry = audit.Entry(
+        act, "token", token_id, row.version + 1, "revoke", row.head, row.unit, reason, {}, {"revoked": True}
+    )
     (head,) = audit.append(desk.tx, [entry])
     change = {"revoked_at": act.at, "version": row.version + 1, "head": head}
     desk.tx.execute(_TOKENS.update().where(_TOKENS.c.id == token_id).values(**change))

@@ -42,7 +42,7 @@ class Stamp(SQLModel, table=True):
 
 
 class ProgrammeVersion(SQLModel, table=True):
-    """One published version of a programme: its file as loaded, never edited."""
+    """One published version of a programme: its file as loaded, never edited. `entry` counts the programme's history."""
 
     __tablename__ = "programme_versions"
     programme: str = Field(primary_key=True)
@@ -50,6 +50,7 @@ class ProgrammeVersion(SQLModel, table=True):
     sha256: str
     source: str = Field(sa_type=Text)
     loaded_at: datetime = Field(sa_type=UTCDateTime)
+    entry: int
     head: str
 
 

@@ -15,7 +15,7 @@ from tests.fuzz import guide
 from tests.fuzz.live import Live, prepare, serving, settings_for
 
 # Of the time given, each engine gets its part; the rest goes into the preparation and the checks afterwards.
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "120")) * 7 // 20
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "120")) * 3 // 10
 SEED = int(os.environ.get("FUZZ_SEED", "20240520"))  # another one asks other questions
 
 # The reasons for which what fits the document may still be malformed: rules that no schema says.

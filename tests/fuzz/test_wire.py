@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -33,6 +34,8 @@ WRITTEN: dict[str, tuple[bytes, set[int]]] = {
     "no HTTP": (b"\x16\x03\x01\x00\xa5\x01\x00\x00", {0, 400}),
 }  # fmt: skip
 
+HUNG_UP = ["/api/v1/cases", "/api/v1/cases/x/events", f"/api/v1/cases/{UUID(int=1)}/events"]
+
 
 def _status(url: str, written: bytes) -> int:
     """The status of the answer; 0 where the connection ends without one."""
@@ -41,11 +44,19 @@ def _status(url: str, written: bytes) -> int:
     with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
         try:
             connection.sendall(written)
-            connection.shutdown(socket.SHUT_WR)
             said = connection.recv(4096)
         except (BrokenPipeError, ConnectionResetError):
             return 0
     return int(said.split()[1]) if said.startswith(b"HTTP/1.1 ") else 0
+
+
+def _hang_up(url: str, path: str, token: str) -> None:
+    """Promise a body, send its beginning, and go."""
+    address = urlsplit(url)
+    assert address.hostname is not None
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
 
 
 @pytest.mark.fuzz
@@ -55,11 +66,17 @@ def test_what_is_no_http_is_refused_and_the_next_request_is_served(
     monkeypatch.chdir(tmp_path)
     logs.begin("critical")
     settings = settings_for(database_url)
-    token = open_world(settings).secrets[OFFICER]
+    world = open_world(settings)
+    token = world.secrets[OFFICER]
+    world.running.db.close()
     with serving(Live("", {}), settings) as live:
         told = {
             name: _status(live.url, written.replace(b"AUTH", b"Authorization: Bearer " + token.encode()))
             for name, (written, _) in WRITTEN.items()
         }
-        assert httpx2.get(f"{live.url}/health/live").status_code == 200
+        for path in HUNG_UP:
+            _hang_up(live.url, path, token)
+        counted = httpx2.get(f"{live.url}/metrics")
+        assert counted.status_code == 200
+        assert 'status="500"' not in counted.text
     assert {name: status for name, status in told.items() if status not in WRITTEN[name][1]} == {}

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from service.access import SYSTEM
-from service.casework import audit, private
+from service.casework import audit, private, verification
 from service.storage.tables import Enterprise, PrivateText, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 
@@ -134,13 +134,13 @@ def test_tampering_behind_a_dropped_trigger_is_found(world: World) -> None:
         for name, (statement, wanted) in TAMPERINGS.items():
             tampering = tx.begin_nested()
             tx.exec_driver_sql(statement.replace("{case}", f"subject_type = 'case' AND subject_id = '{case}'"))
-            _, broken = audit.verify(tx, SYSTEM)
+            _, broken = verification.verify(tx, SYSTEM)
             tampering.rollback()
             found = {(each.version, each.what) for each in broken if each.subject_id == case}
             assert found >= wanted, (name, broken)
             assert len(broken) == len(found), (name, broken)
         tx.exec_driver_sql("UPDATE stamps SET value = '9:x' WHERE name = 'clock_chain'")
-        _, broken = audit.verify(tx, SYSTEM)
+        _, broken = verification.verify(tx, SYSTEM)
         assert [(each.subject_type, each.what) for each in broken] == [("clock", "head")]
     assert _verified(world)["ok"] is True
 

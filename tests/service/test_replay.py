@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from service.access import SYSTEM
-from service.casework import audit, cases
+from service.casework import cases, verification
 from service.settings import Settings
 from tests.service.world import BEGINS, ZHENGZHOU, World, open_world
 from tests.workflows.cases import EXAMPLES, henan
@@ -111,7 +111,7 @@ class Season(RuleBasedStateMachine):
         with self.world.running.db.reading() as tx:
             for case in self.cases:
                 assert cases.stored_equals_history(tx, case)
-            _, broken = audit.verify(tx, SYSTEM)
+            _, broken = verification.verify(tx, SYSTEM)
         assert broken == []
 
     @invariant()
