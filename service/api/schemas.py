@@ -19,7 +19,6 @@ from pydantic_core import PydanticCustomError
 
 from workflows.values import LINE, SHOWN, Day, Line, Lines, clean_line
 
-
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 

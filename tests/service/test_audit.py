@@ -145,6 +145,39 @@ def test_tampering_behind_a_dropped_trigger_is_found(world: World) -> None:
     assert _verified(world)["ok"] is True
 
 
+THINGS = {
+    "a case's state": "UPDATE cases SET state = 'recognised' WHERE id = '{case}'",
+    "a case's facts": "UPDATE cases SET facts = REPLACE(facts, '\"C\"', '\"D\"') WHERE id = '{case}'",
+    "a case's facts, unreadable": "UPDATE cases SET facts = '[' WHERE id = '{case}'",
+    "a site's grade": "UPDATE enterprises SET grade = 'A'",
+    "a site's retrofit": "UPDATE enterprises SET ultra_low_completed_on = '2024-01-01'",
+    "a contact": "UPDATE private_texts SET text = REPLACE(text, '王', '李')",
+    "a token's role": "UPDATE tokens SET role = 'admin' WHERE name = 'auditor'",
+    "a token's secret": "UPDATE tokens SET secret_hash = 'x' WHERE name = 'auditor'",
+    "a token's end": "UPDATE tokens SET expires_at = '2034-01-01 00:00:00+00:00' WHERE name = 'auditor'",
+    "a programme": "UPDATE programme_versions SET source = REPLACE(source, '2024-12-20', '2024-12-30')",
+    "a calendar": "UPDATE calendar_years SET document = REPLACE(document, '元旦', '新年') WHERE year = 2024",
+    "a notice's end": "UPDATE notices SET ends_on = '2024-09-04'",
+    "an objection's reasons": "UPDATE objections SET reasons = 'x'",
+    "an objection's state": "UPDATE objections SET state = 'dismissed'",
+}
+
+
+def test_a_thing_that_is_not_what_its_history_says_is_found(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    world.call(None, "POST", f"/public/notices/{notice}/objections", {"case": case, "reasons": "夜间冒烟"})
+    assert _verified(world)["ok"] is True
+    with world.running.db.reading() as tx:  # a transaction that is never committed
+        for name, statement in THINGS.items():
+            tampering = tx.begin_nested()
+            assert tx.exec_driver_sql(statement.replace("{case}", case)).rowcount >= 1, name
+            _, broken = verification.verify(tx, SYSTEM)
+            tampering.rollback()
+            assert {each.what for each in broken} <= {"not what its history says", "cannot be read"}, (name, broken)
+            assert len(broken) == 1, (name, broken)
+
+
 def test_what_was_tampered_with_is_told_by_rest(world: World) -> None:
     case = world.listed()
     with world.running.db.transaction() as tx:
