@@ -2,10 +2,12 @@
 
 from alembic import context
 
+import notifications.outbox  # its table is in the same metadata
 from service.settings import Settings
 from service.storage import tables
 from service.storage.db import Database
 
+assert notifications.outbox.Message
 target_metadata = tables.SQLModel.metadata
 
 

@@ -1,6 +1,7 @@
 """`make bench`: everything side by side and in turn, medians of the rounds, one table with ratios."""
 
 import argparse
+import os
 import platform
 import statistics
 import tempfile
@@ -14,6 +15,7 @@ from service.settings import Settings
 from tests.postgres import Server
 
 _CONNECTIONS = 16
+_BATCH = 500
 _OPTIONS = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -58,7 +60,7 @@ def _loads(port: int, filled: Filled, seconds: float) -> dict[str, Callable[[], 
     )
     live = Same([request("GET", "/health/live", headers="\r\n")])
     singles, keyed = (Singles(filled.items, filled.tokens, keyed=keyed) for keyed in (False, True))
-    batches = Batches(filled.items, filled.tokens, 1000)
+    batches = Batches(filled.items, filled.tokens, _BATCH)
 
     def load(source: Same | Singles | Batches, connections: int = _CONNECTIONS) -> Callable[[], Measured]:
         return lambda: drive(port, source, connections=connections, seconds=seconds)
@@ -67,9 +69,9 @@ def _loads(port: int, filled: Filled, seconds: float) -> dict[str, Callable[[], 
         "event": load(singles),
         "event, key": load(keyed),
         "one connection": load(singles, 1),
-        "batch": load(batches, batches.connections),
         "read": load(reads),
         "live": load(live),
+        "batch": load(batches, batches.connections),
     }
 
 
@@ -92,7 +94,7 @@ def _table(found: dict[str, Measured]) -> list[str]:
         "event": f"single events, {_CONNECTIONS} connections",
         "event, key": "the same, each with an Idempotency-Key",
         "one connection": "single events, 1 connection",
-        "batch": "batches of 1,000 events",
+        "batch": f"batches of {_BATCH} events, 4 connections",
         "read": "read one case",
         "live": "empty endpoint",
     }
@@ -138,7 +140,8 @@ def _postgresql(server: Server, options: argparse.Namespace) -> list[str]:
             "",
             f"Start of 2 processes: {service.start_seconds:.2f} s (goal 3). Resident: {memory} MB (goal 150).",
         ]
-    return ["", f"## PostgreSQL, 2 processes, {cases:,} cases", "", *lines]
+    version = limit.version(server)
+    return ["", f"## PostgreSQL {version}, 2 processes, {cases:,} cases", "", *lines]
 
 
 def _sqlite(options: argparse.Namespace) -> list[str]:
@@ -170,6 +173,7 @@ def main() -> None:
     options = _arguments()
     parts = options.only.split(",")
     lines = []
+    begun = os.getloadavg()[0]
     if "postgresql" in parts:
         with Server(durable=True, options=_OPTIONS) as server:
             lines += _postgresql(server, options)
@@ -178,7 +182,9 @@ def main() -> None:
             lines += _audit(server, options)
     if "sqlite" in parts:
         lines += _sqlite(options)
-    print(f"\nPython {platform.python_version()}\n" + "\n".join(lines))
+    machine = f"{os.cpu_count()} cores, load {begun:.1f} before and {os.getloadavg()[0]:.1f} at the end"
+    print(f"\nPython {platform.python_version()}, {machine}; medians of {options.rounds}, {options.seconds:g} s each.")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

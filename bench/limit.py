@@ -29,6 +29,12 @@ _AUDITED = (
 )
 
 
+def version(server: Server) -> str:
+    """The server's own."""
+    with psycopg.connect(server.url(driver="postgresql")) as connection:
+        return str(connection.info.parameter_status("server_version")).split(" ")[0]
+
+
 def prepare(server: Server, database: str) -> int:
     """Give the cases of a copied database ids that pgbench can draw; how many there are."""
     with psycopg.connect(server.url(database, driver="postgresql"), autocommit=True) as connection:

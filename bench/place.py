@@ -156,7 +156,7 @@ class Service:
             # Every case of the packaged plan is long past its close: a tick would let them lapse under the load.
             "JINJI_TICK_SECONDS": "86400",
         }  # fmt: skip
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed by stop()
         command = [sys.executable, "-m", "service.cli", "serve", "--workers", str(workers)]
         began = time.perf_counter()
         self._process = subprocess.Popen(

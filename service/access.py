@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, false, select, true
@@ -78,11 +78,15 @@ class Act:
     at: datetime
     request_id: str | None = None
 
+    def not_before(self, other: datetime) -> Self:
+        """The same at `other`, if that is later."""
+        return self if self.at >= other else replace(self, at=other)
+
 
 def require(caller: Caller, act: str) -> None:
     """Raises NotYourRole unless the caller's role may do `act`."""
     if caller.role not in MAY[act]:
-        raise NotYourRole
+        raise NotYourRole.but(caller.role, *MAY[act])
 
 
 def require_seen(

@@ -69,6 +69,7 @@ def build(process: Running, *, ticking: bool = True) -> FastAPI:
         arrived=process.clock.arrived,
         chance=process.books.chance,
         max_body_bytes=process.settings.max_body_bytes,
+        body_seconds=process.settings.body_seconds,
     )
     return app
 

@@ -30,6 +30,10 @@ class Chance:
         text = f"{value:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
+    def fraction(self) -> float:
+        """From 0 up to 1, so that who waits does not wait just as long as the others."""
+        return self._random_bits(32) / 2**32
+
     def hex(self, bits: int) -> str:
         """`bits` (a multiple of 4) random bits in hexadecimal: a salt, a receipt, the secret of a token."""
         return f"{self._random_bits(bits):0{bits // 4}x}"

@@ -53,6 +53,10 @@ class VirtualClock:
         """The stored instant."""
         return datetime.fromisoformat(stamps.get(tx, _NOW) or "")
 
+    def now_locked(self, tx: Connection) -> datetime:
+        """The stored instant, which nobody else moves until this transaction ends."""
+        return datetime.fromisoformat(stamps.get_locked(tx, _NOW) or "")
+
     def move(self, tx: Connection, to: datetime) -> None:
         """Set the stored instant. The caller has seen to it that it is not earlier."""
         stamps.put(tx, _NOW, to.astimezone(UTC).isoformat())
@@ -61,6 +65,11 @@ class VirtualClock:
 def monotonic() -> float:
     """Seconds for measuring spans within this process; says nothing about the time of day."""
     return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Let this thread wait before it tries again what it lost."""
+    time.sleep(seconds)
 
 
 def parse_setting(setting: str) -> datetime | None:

@@ -15,6 +15,7 @@ ServiceError
 │   ├── CaseExists           the site has a case for this industry already
 │   └── ClockRefused         the virtual clock does not go backwards
 ├── TooLarge                 a body over the limit
+├── TooSlow                  a body that was not complete in time
 ├── WrongMediaType           a body that is not JSON
 ├── TooManyRequests          the public limit is reached
 ├── DatabaseAway             the database does not answer
@@ -23,7 +24,7 @@ ServiceError
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from workflows.text import Reason, Text
 
@@ -64,6 +65,17 @@ class NotYourRole(ServiceError):
     code = "forbidden"
     said = Text("您的角色不能进行此项操作", "this is not for your role")
 
+    @classmethod
+    def but(cls, role: str, *allowed: str) -> Self:
+        """For a caller of `role`, where only the `allowed` ones may."""
+        known = ", ".join(sorted(allowed))
+        return cls(
+            Text(
+                f"您的角色（{role}）不能进行此项操作；可进行的角色：{known}",
+                f"this is not for your role ({role}), but for: {known}",
+            )
+        )
+
 
 class KeyReused(ServiceError):
     """An Idempotency-Key that came with another request before."""
@@ -92,6 +104,19 @@ class VersionStale(ServiceError):
     said = Text(
         "该项已被他人修改，请重新读取后再试", "it has changed since you read it: read it again, then decide anew"
     )
+
+    @classmethod
+    def unless_quoted(cls, versions: frozenset[int], version: int) -> Self:
+        """The refusal of `versions` where the thing has another; none at all: If-Match held no quoted version."""
+        if versions:
+            return cls(version=version)
+        return cls(
+            Text(
+                f'If-Match 应为带双引号的版本号，即最近一次答复中的 ETag，如 "{version}"',
+                f'If-Match must be a version in double quotes, the ETag as it was answered: "{version}", say',
+            ),
+            version=version,
+        )
 
 
 class Malformed(ServiceError):
@@ -153,6 +178,13 @@ class TooLarge(ServiceError):
 
     code = "too_large"
     said = Text("请求内容过大", "the body is too large")
+
+
+class TooSlow(ServiceError):
+    """A body that was not complete in time."""
+
+    code = "request_timeout"
+    said = Text("请求内容未在规定时间内传完，请重新发送", "the body was not complete in time: send the request again")
 
 
 class WrongMediaType(ServiceError):

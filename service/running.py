@@ -17,12 +17,13 @@ CURSOR_SECRET = "cursor_secret"  # noqa: S105 the name of a stamp
 
 @dataclass(slots=True)
 class Ticks:
-    """When this process ticked last, by the monotonic clock, and how often."""
+    """When this process ticked last, by the monotonic clock, how often, and whether the newest try raised."""
 
     begun: float
     last: float | None = None
     count: int = 0
     done: int = 0
+    failed: bool = False
 
 
 @dataclass(slots=True)

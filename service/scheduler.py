@@ -41,6 +41,7 @@ def _safely(process: Running) -> None:
     try:
         tick(process)
     except Exception:  # noqa: BLE001 one of the two loops that must outlive any fault: the next tick tries again
+        process.ticks.failed = True
         _log.exception("tick failed")
 
 
@@ -54,6 +55,7 @@ def tick(process: Running) -> int:
         if not swept:
             break
     process.ticks.last = clock.monotonic()
+    process.ticks.failed = False
     process.ticks.count += 1
     process.ticks.done += done
     return done
@@ -78,15 +80,17 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
         raise TypeError("a real clock is not moved")
     tick(process)
     ticks = 1
+    began: datetime | None = None
     while True:
         with process.db.transaction() as tx:
-            now = virtual.now(tx)
+            now = virtual.now_locked(tx)
+            began = began or now
             if to < now:
                 raise ClockRefused
             stop = sweep.next_due_at(tx, now, to) or to
             virtual.move(tx, stop)
             if stop == to:
-                _record(Desk(tx, process.books), act, now)
+                _record(Desk(tx, process.books), act, began)
         tick(process)
         ticks += 1
         if stop == to:

@@ -1,5 +1,6 @@
 """Serving: the sockets and the processes of one `jinji serve`."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,9 +14,13 @@ import uvicorn
 
 from service import logs
 from service.app import build
+from service.connections import Connection
 from service.running import Running, open_running
 from service.settings import Settings
 
+# Each process keeps so many connections at once, and an idle one so long.
+_MOST_CONNECTIONS = 2000
+_IDLE_SECONDS = 5
 _log = structlog.get_logger(__name__)
 
 
@@ -51,16 +56,27 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
     return listening
 
 
+def configured(process: Running) -> uvicorn.Config:
+    """How this process is served. Whose address a request shows is believed of the trusted proxies alone."""
+    proxies = process.settings.trusted_proxies
+    return uvicorn.Config(
+        build(process), log_config=None, access_log=False, loop="uvloop", http=Connection, server_header=False,
+        proxy_headers=bool(proxies), forwarded_allow_ips=proxies or None, timeout_graceful_shutdown=10,
+        timeout_keep_alive=_IDLE_SECONDS, limit_concurrency=_MOST_CONNECTIONS,
+    )  # fmt: skip
+
+
 def serve(process: Running, listening: socket.socket) -> None:
     """Serve in this process until SIGTERM or SIGINT."""
-    config = uvicorn.Config(
-        build(process), log_config=None, access_log=False, loop="uvloop", http="httptools", server_header=False,
-        proxy_headers=False, timeout_graceful_shutdown=10,
-    )  # fmt: skip
+    config = configured(process)
     _log.info(
         "serving", host=process.settings.host, port=process.settings.port, clock=process.clock.mode,
         database=process.db.url.get_backend_name(),
     )  # fmt: skip
+    # What was built for the start stays for ever: the collector need not walk it again under load, nor look so often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
     with suppress(KeyboardInterrupt):  # it has shut down in order before it passes the signal on
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -22,6 +22,8 @@ class Settings:
     base_url: str = "http://127.0.0.1:8000"
     tick_seconds: int = 20
     max_body_bytes: int = 4_000_000
+    body_seconds: int = 30
+    trusted_proxies: str = ""
     public_per_minute: int = 120
     objections_per_hour: int = 10
     log_level: str = "info"

@@ -17,13 +17,17 @@ class NotMigrated(Exception):
 
 
 def migrate(settings: Settings, chance: Chance | None = None) -> None:
-    """Bring the database up to date. Raises ClockMismatch for one of the other kind of clock, DatabaseAway."""
+    """Bring the database up to date, in one transaction; whoever does so at the same time waits.
+
+    Raises ClockMismatch for one of the other kind of clock, DatabaseAway.
+    """
     db = Database(settings.database_url)
     if db.is_sqlite and db.url.database and db.url.database != ":memory:":
         Path(db.url.database).parent.mkdir(parents=True, exist_ok=True)
     try:
-        migrations.upgrade(db)
         with db.transaction() as tx:
+            migrations.alone(tx)
+            migrations.upgrade_in(tx)
             clocks.begin(tx, settings.clock)
             act = Act(SYSTEM, clocks.open_clock(tx, settings.clock).now(tx))
             if stamps.get(tx, CURSOR_SECRET) is None:

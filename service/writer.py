@@ -1,7 +1,6 @@
 """Takes the events that wait in this process and applies them as one batch: under load batches form by themselves.
 
-One thread, one transaction a batch; on PostgreSQL, where each way to the database and back costs as much as a decision,
-that is one look without a lock and one statement, and races are decided by the audit's unique key. A lonely event is a batch of one and waits for nobody. What fails in a batch fails
+One thread, one transaction a batch. A lonely event is a batch of one and waits for nobody. What fails in a batch fails
 alone; if the database refuses the batch as a whole, each is tried by itself.
 """
 
@@ -14,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.access import Act, Caller
@@ -26,6 +24,9 @@ from service.errors import DatabaseBusy, KeyReused, ServiceError
 from service.running import Running
 
 MOST_AT_ONCE = 64
+# Clients whose events were applied together come again almost together: so long the first waits for the others. Who
+# came alone the last time is not kept waiting.
+_GATHERING_SECONDS = 0.001
 _TRIES = 5
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._enough = 1
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -104,17 +106,24 @@ class Writer:
         waiting = _Waiting(wanted, loop, loop.create_future())
         with self._wake:
             self._queue.append(waiting)
-            self._wake.notify()
+            if len(self._queue) >= self._enough:
+                self._wake.notify()
         return await waiting.future
 
     def _run(self) -> None:
+        last = 1
         while True:
             with self._wake:
+                self._enough = 1
                 while not self._queue and not self._stopping:
                     self._wake.wait()
                 if not self._queue:
                     return
+                if len(self._queue) < last and not self._stopping:
+                    self._enough = last
+                    self._wake.wait(_GATHERING_SECONDS)
                 batch = [self._queue.popleft() for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
+            last = len(batch)
             for part in _without_repeated_keys(batch):
                 self._deliver(part, self._answers(part))
 
@@ -138,30 +147,23 @@ class Writer:
 
     def _apply(self, wanted: list[Wanted]) -> list[Answer]:
         running = self._running
-        if not running.db.is_sqlite and (told := self._apply_at_once(wanted)) is not None:
-            return told
+        keys = [each.key for each in wanted if each.key is not None]
         with running.db.transaction() as tx:
-            commands, now = self._commands(tx, wanted)
+            kept = answers.find(tx, keys)
+            now = running.clock.now(tx)
+            commands = [each.command(now, _verdict(each, kept)) for each in wanted]
             outcomes = moves.apply_events(Desk(tx, running.books), commands)
-            told, kept = _all_told(wanted, outcomes)
-            answers.keep(tx, kept, now)
+            told = [_told(each, outcome) for each, outcome in zip(wanted, outcomes, strict=True)]
+            answers.keep(
+                tx,
+                (
+                    (each.key, answer)
+                    for each, answer, outcome in zip(wanted, told, outcomes, strict=True)
+                    if each.key is not None and answers.is_kept(answer) and not isinstance(outcome, Replayed)
+                ),
+                now,
+            )
         return told
-
-    def _apply_at_once(self, wanted: list[Wanted]) -> list[Answer] | None:
-        """The same by one look and one statement, which is its own transaction; None where one is not enough."""
-        with self._running.db.glancing() as tx:
-            commands, now = self._commands(tx, wanted)
-            outcomes, batch = moves.decide_unlocked(Desk(tx, self._running.books), commands)
-            if not batch.is_plain:
-                return None
-            told, kept = _all_told(wanted, outcomes)
-            moves.write_at_once(tx, batch, answers.rows_of(kept, now))
-        return told
-
-    def _commands(self, tx: Connection, wanted: list[Wanted]) -> tuple[list[Command], datetime]:
-        kept = answers.find(tx, [each.key for each in wanted if each.key is not None])
-        now = self._running.clock.now(tx)
-        return [each.command(now, _verdict(each, kept)) for each in wanted], now
 
     @staticmethod
     def _deliver(part: list[_Waiting], told: list[Answer | BaseException]) -> None:
@@ -203,19 +205,6 @@ def _verdict(wanted: Wanted, kept: dict[tuple[str, str], tuple[str, Answer]]) ->
         return None
     fingerprint, answer = found
     return Replayed(answer) if fingerprint == wanted.key.fingerprint else KeyReused()
-
-
-def _all_told(
-    wanted: list[Wanted], outcomes: list[Applied | ServiceError]
-) -> tuple[list[Answer], list[tuple[Key, Answer]]]:
-    """Every answer, and those to keep under their keys."""
-    told = [_told(each, outcome) for each, outcome in zip(wanted, outcomes, strict=True)]
-    kept = [
-        (each.key, answer)
-        for each, answer, outcome in zip(wanted, told, outcomes, strict=True)
-        if each.key is not None and answers.is_kept(answer) and not isinstance(outcome, Replayed)
-    ]
-    return told, kept
 
 
 def _told(wanted: Wanted, outcome: Applied | ServiceError) -> Answer:

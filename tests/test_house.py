@@ -111,7 +111,7 @@ def test_only_the_storage_commits() -> None:
 
 def test_a_blanket_except_stands_only_in_the_loops_that_must_outlive_any_fault() -> None:
     found = [str(file.relative_to(ROOT)) for file in SOURCES if "except Exception" in file.read_text(encoding="utf-8")]
-    assert found == ["service/scheduler.py", "service/writer.py"]
+    assert set(found) <= {"notifications/delivery.py", "service/scheduler.py", "service/writer.py"}
 
 
 def test_no_rule_of_henan_stands_in_the_code() -> None:
@@ -120,15 +120,10 @@ def test_no_rule_of_henan_stands_in_the_code() -> None:
     names = {f'"{state.id}"' for state in programme.states}
     names |= {f'"{unit.code}"' for unit in programme.units} | {f'"{industry.id}"' for industry in programme.industries}
     names |= {f'"{grade.id}"' for grade in programme.grades if len(grade.id) > 2}
-    names |= {"2024-12-20", "12, 20", "henan"}
+    names |= {"2024-12-20", "12, 20", "henan"} | {f'"{clause.id}"' for clause in programme.clauses}
     allowed = {"service/sample.py", "service/api/openapi.py", "service/api/examples.py"}
-    found = {
-        (str(file.relative_to(ROOT)), name)
-        for file in SOURCES
-        if str(file.relative_to(ROOT)) not in allowed
-        for name in names
-        if name in _code(file)
-    }
+    texts = {str(file.relative_to(ROOT)): _code(file) for file in SOURCES}
+    found = {(file, name) for file, text in texts.items() if file not in allowed for name in names if name in text}
     assert found == set()
 
 

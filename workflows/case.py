@@ -29,7 +29,7 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure of the plan, numbered from 1 for the life of the plan."""
+    """One measure of the plan, numbered from 1; a number is never given twice. `ordered`: by the province (整改)."""
 
     number: int
     title: str
@@ -37,6 +37,7 @@ class Measure:
     due_on: date
     done_on: date | None = None
     equipment: Equipment | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class Case:
     plan: Plan | None = None
     started_on: date | None = None
     measures: tuple[Measure, ...] = ()
+    last_measure: int = 0
     reports: tuple[Report, ...] = ()
     acceptance: Acceptance | None = None
     grade_reached: str | None = None

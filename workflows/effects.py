@@ -46,7 +46,7 @@ Changes = dict[str, Any]
 # What the ledger's officers amend by hand (PATCH) does not go back when an event is corrected.
 _AMENDED_BY_HAND = ("finish_by", "officer", "experts", "remark", "target_grade")
 _OF_ONE_ATTEMPT: Changes = {
-    "route": "normal", "pre_assessment": None, "plan": None, "started_on": None, "measures": (), "reports": (),
+    "route": "normal", "pre_assessment": None, "plan": None, "started_on": None, "measures": (), "last_measure": 0, "reports": (),
     "acceptance": None, "grade_reached": None, "draw": None, "check": None, "findings": (), "review_on": None,
     "resubmissions": 0, "notice": None,
 }  # fmt: skip
@@ -70,7 +70,10 @@ def _equipment(data: EquipmentData | None, programme: Programme) -> Equipment | 
     )
 
 
-def _numbered(measures: tuple[MeasureData, ...], first: int, programme: Programme) -> tuple[Measure, ...]:
+def _numbered(
+    measures: tuple[MeasureData, ...], last: int, programme: Programme, *, ordered: bool = False
+) -> tuple[Measure, ...]:
+    """The measures with the numbers after `last`."""
     return tuple(
         Measure(
             number=number,
@@ -78,17 +81,14 @@ def _numbered(measures: tuple[MeasureData, ...], first: int, programme: Programm
             kind=choice_id(programme.measure_kinds, measure.kind),
             due_on=measure.due_on,
             equipment=_equipment(measure.equipment, programme),
+            ordered=ordered,
         )
-        for number, measure in enumerate(measures, first)
+        for number, measure in enumerate(measures, last + 1)
     )
 
 
 def _findings(texts: tuple[str, ...]) -> tuple[Finding, ...]:
     return tuple(Finding(number, text) for number, text in enumerate(texts, 1))
-
-
-def _next_number(ask: Ask) -> int:
-    return max((measure.number for measure in ask.case.measures), default=0) + 1
 
 
 def _pre_assess(ask: Ask) -> Changes:
@@ -107,7 +107,8 @@ def _file_plan(ask: Ask) -> Changes:
     data: Planning = ask.data
     return {
         "plan": Plan(data.investment_10k_cny, data.start_on, data.finish_on),
-        "measures": _numbered(data.measures, 1, ask.programme),
+        "measures": _numbered(data.measures, 0, ask.programme),
+        "last_measure": len(data.measures),
     }
 
 
@@ -134,7 +135,10 @@ def _amend_plan(ask: Ask) -> Changes:
                 equipment=equipment or measure.equipment,
             )
         measures.append(measure)
-    return {"measures": (*measures, *_numbered(data.add, _next_number(ask), ask.programme))}
+    return {
+        "measures": (*measures, *_numbered(data.add, ask.case.last_measure, ask.programme)),
+        "last_measure": ask.case.last_measure + len(data.add),
+    }
 
 
 def _report_progress(ask: Ask) -> Changes:
@@ -208,7 +212,11 @@ def _spot_check(ask: Ask) -> Changes:
 def _order_rectification(ask: Ask) -> Changes:
     data: Rectifying = ask.data
     return {
-        "measures": (*ask.case.measures, *_numbered(data.measures, _next_number(ask), ask.programme)),
+        "measures": (
+            *ask.case.measures,
+            *_numbered(data.measures, ask.case.last_measure, ask.programme, ordered=True),
+        ),
+        "last_measure": ask.case.last_measure + len(data.measures),
         "review_on": data.review_on,
         "acceptance": None,
         "grade_reached": None,

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from workflows.faults import fault, from_validation
 from workflows.programme import FORBID, Choice, Programme
 from workflows.text import Reason
-from workflows.values import Claim, Day, Line, Lines, Money, Month, Number, Percent, Persons
+from workflows.values import Claim, Day, Line, Lines, Money, Month, Number, Percent, Person, Persons
 
 Indicators = Annotated[Mapping[Line, Literal["met", "not_met", "not_applicable"]], Field(min_length=1)]
 
@@ -37,8 +37,8 @@ class Listing:
     applied_on: Day
     industry_detail: Line | None = None
     finish_by: Day | None = None
-    officer: Line | None = None
-    experts: Annotated[tuple[Line, ...], Field(max_length=30)] = ()
+    officer: Person | None = None
+    experts: Annotated[tuple[Person, ...], Field(max_length=30)] = ()
     remark: Lines | None = None
 
 
@@ -216,6 +216,7 @@ class Upholding:
 
     __pydantic_config__: ClassVar[Any] = FORBID
     findings: Annotated[tuple[Lines, ...], Field(min_length=1)]
+    objections: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,11 @@ def target_faults(programme: Programme, current: str, target: str, at: str = "ta
     if not programme.grade_by_id[target].target:
         allowed = "、".join(grade.id for grade in programme.grades if grade.target)
         yield fault(
-            "not_a_target", at, f"拟提升等级只能是：{allowed}", f"the target grade must be one of: {allowed}", "T2"
+            "not_a_target",
+            at,
+            f"拟提升等级只能是：{allowed}",
+            f"the target grade must be one of: {allowed}",
+            programme.cites.grades,
         )
     elif not programme.is_above(target, current):
         now, then = programme.grade_by_id[current].name, programme.grade_by_id[target].name
@@ -296,7 +301,7 @@ def target_faults(programme: Programme, current: str, target: str, at: str = "ta
             at,
             f"拟提升等级（{then.zh}）必须高于现等级（{now.zh}）",
             f"the target grade ({then.en}) must be above the present one ({now.en})",
-            "T2",
+            programme.cites.grades,
         )
 
 
@@ -306,12 +311,12 @@ def _listing(data: Listing, programme: Programme, today: date) -> Iterator[Reaso
         known = "、".join(programme.industry_by_id)
         yield fault(
             "unknown_industry", "industry", f"行业“{data.industry}”不在方案范围内；可选：{known}",
-            f"industry '{data.industry}' is not in the programme; known: {known}", "T1",
+            f"industry '{data.industry}' is not in the programme; known: {known}", programme.cites.industries,
         )  # fmt: skip
     elif industry.needs_detail and data.industry_detail is None:
         yield fault(
             "detail_missing", "industry_detail", f"行业为“{industry.name.zh}”时须填写行业细分",
-            f"for '{industry.name.en}' the industry detail is required", "T1",
+            f"for '{industry.name.en}' the industry detail is required", programme.cites.industries,
         )  # fmt: skip
     yield from known_grade(programme, data.current_grade, "current_grade")
     yield from known_grade(programme, data.target_grade, "target_grade")
@@ -366,19 +371,25 @@ def _checking(data: Checking, programme: Programme, today: date) -> Iterator[Rea
     if data.result != "passed" and not data.findings:
         yield fault(
             "findings_missing", "data.findings", "复核未通过或须整改时，须逐条写明问题",
-            "unless the check is passed, state its findings", "P5",
+            "unless the check is passed, state its findings", programme.cites.check,
         )  # fmt: skip
     if data.result == "passed" and data.findings:
         yield fault(
             "findings_unexpected", "data.findings", "复核通过时不应再列问题；须整改请用 rectify",
-            "a passed check has no findings; use 'rectify' where something must be put right", "P5",
+            "a passed check has no findings; use 'rectify' where something must be put right", programme.cites.check,
         )  # fmt: skip
 
 
 def _rectifying(data: Rectifying, programme: Programme, today: date) -> Iterator[Reason]:
     yield from _measures(data.measures, programme, "data.measures")
     if data.review_on < today:
-        yield fault("review_in_the_past", "data.review_on", "复审日期已过", "the re-review date has passed", "P5")
+        yield fault(
+            "review_in_the_past",
+            "data.review_on",
+            "复审日期已过",
+            "the re-review date has passed",
+            programme.cites.check,
+        )
 
 
 def _resubmitting(data: Resubmitting, programme: Programme, today: date) -> Iterator[Reason]:

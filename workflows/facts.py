@@ -78,6 +78,8 @@ class Ask:
     ) -> Reason:
         """A reason whose `who` and `until` are the event's own unless said."""
         if until is None:
-            last = self.event.window.hard_after or self.event.window.to
-            until = end_of_day(last or self.programme.closes_on)
+            last = self.event.window.hard_after or self.event.window.to or self.programme.closes_on
+            # A soft day that has passed closes nothing: what is missing can be supplied until the programme closes.
+            passed = self.event.window.hard_after is None and self.facts.now >= end_of_day(last)
+            until = end_of_day(self.programme.closes_on if passed else last)
         return Reason(code, Text(zh, en), clause or self.event.clause, field, who or self.event.roles[0], until)

@@ -18,7 +18,15 @@ _SAID: dict[str, tuple[str, str, str]] = {
     "string_too_long": ("too_long", "过长，最多 {max_length} 个字符", "at most {max_length} characters are allowed"),
     "string_pattern_mismatch": ("wrong_form", "格式不符：{pattern}", "does not match {pattern}"),
     "string_unicode": ("not_unicode", "含有无效字符", "not valid Unicode text"),
-    "unprintable_text": ("unprintable_text", "含有不可见的控制字符，请删除", "control characters are not allowed"),
+    "unprintable_text": ("unprintable_text", "含有不可见的字符（控制符、零宽字符等），请删除后重新输入", "characters that are not shown are not allowed"),
+    "one_person_each": (
+        "one_person_each", "每项填一人姓名，不用顿号、逗号、斜线连写，也不加括号、职务或单位",
+        "the name of one person in each item: no separators, no brackets with a title or unit",
+    ),
+    "mixed_alphabets": (
+        "mixed_alphabets", "一个姓名中混用了形近的不同字母（如拉丁字母与西里尔字母），请统一书写",
+        "letters of several alphabets that look alike stand in one name: write it in one",
+    ),
     "not_a_day": ("not_a_day", "日期应写成 YYYY-MM-DD，且确有其日", "a date is written YYYY-MM-DD and must exist"),
     "not_a_month": ("not_a_month", "月份应写成 YYYY-MM", "a month is written YYYY-MM"),
     "not_an_instant": (
@@ -63,11 +71,18 @@ def from_validation(error: ValidationError, at: str = "") -> tuple[Reason, ...]:
 def from_findings(findings: Iterable[Any], at: str = "") -> tuple[Reason, ...]:
     """Every finding (in the parser's form: type, loc, msg, ctx) as a fault."""
     faults = []
+    findings = list(findings)
     for finding in findings:
+        if finding["type"] == "too_short" and any(_is_below(other["loc"], finding["loc"]) for other in findings):
+            continue  # too few only because some of them could not be read
         code, zh, en = _SAID.get(finding["type"], ("malformed", "格式不符：{msg}", "{msg}"))
         told = {**(finding.get("ctx") or {}), "msg": finding["msg"]}
         faults.append(fault(code, _field(at, finding["loc"]), zh.format_map(told), en.format_map(told)))
     return tuple(faults)
+
+
+def _is_below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(location) > len(above) and location[: len(above)] == above
 
 
 def _field(at: str, location: tuple[int | str, ...]) -> str:

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 
 from workflows.case import Case
 from workflows.events import choice_id
-from workflows.facts import Ask
+from workflows.facts import Ask, Site
 from workflows.persons import folded, in_both
 from workflows.programme import FORBID, Choice, Programme, Role
-from workflows.text import Reason
+from workflows.text import Reason, Text
 from workflows.working_days import end_of_day, legal_day
 
 Judge = Callable[[Ask, Any, str], Iterator[Reason]]
@@ -77,7 +77,7 @@ def _ultra_low_done(ask: Ask, given: ForGrades, clause: str) -> Iterator[Reason]
             f"{industry.name.zh}企业评 {name.zh}，须先完成超低排放改造：请在企业台账填写完成日期",
             f"grade {name.en} in {industry.name.en} needs the ultra-low-emission retrofit completed: "
             "enter its date at the site",
-            clause, field="enterprise.ultra_low.completed_on", who=Role.UNIT,
+            clause, field="ultra_low.completed_on", who=Role.UNIT,
         )  # fmt: skip
     if ask.facts.site.ultra_low_publicised_on is None:
         yield ask.reason(
@@ -85,8 +85,17 @@ def _ultra_low_done(ask: Ask, given: ForGrades, clause: str) -> Iterator[Reason]
             f"{industry.name.zh}企业评 {name.zh}，超低排放改造须已公示：请在企业台账填写公示日期",
             f"grade {name.en} in {industry.name.en} needs the ultra-low-emission retrofit publicised: "
             "enter its date at the site",
-            clause, field="enterprise.ultra_low.publicised_on", who=Role.UNIT,
+            clause, field="ultra_low.publicised_on", who=Role.UNIT,
         )  # fmt: skip
+
+
+def takes_emergency_cuts(programme: Programme, case: Case, site: Site) -> bool:
+    """Whether the site is in an industry that needs the retrofit and has not completed it.
+
+    Such a site takes the cuts of every heavy-pollution alert (二（一）); it is a mark, it refuses nothing.
+    """
+    industry = programme.industry_by_id.get(case.industry)
+    return industry is not None and industry.ultra_low and site.ultra_low_completed_on is None
 
 
 def _grade_in_reach(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
@@ -179,6 +188,33 @@ def _measures_left(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
             "方案至少须保留一项措施",
             "the plan must keep at least one measure",
             clause, field="data.drop",
+        )  # fmt: skip
+
+
+def _ordered(ask: Ask, numbers: set[int]) -> list[int]:
+    return [measure.number for measure in ask.case.measures if measure.ordered and measure.number in numbers]
+
+
+def _ordered_kept(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    if ask.data is None:
+        return
+    touched = {change.number for change in ask.data.change} | set(ask.data.drop)
+    for number in _ordered(ask, touched):
+        yield ask.reason(
+            "measure_ordered",
+            f"第 {number} 项措施由省级责令整改，填报单位不得调整或取消",
+            f"measure {number} was ordered by the province: the unit neither changes nor drops it",
+            clause, field="data.drop" if number in ask.data.drop else "data.change",
+        )  # fmt: skip
+
+
+def _ordered_done(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    for number in _ordered(ask, {measure.number for measure in ask.case.measures if measure.done_on is None}):
+        yield ask.reason(
+            "ordered_not_done",
+            f"第 {number} 项措施由省级责令整改，尚未完成，不能走快速通道",
+            f"measure {number} was ordered by the province and is not done: no fast track until it is",
+            clause, field="measures",
         )  # fmt: skip
 
 
@@ -318,6 +354,8 @@ def _not_fast_tracked(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
 
 
 def _passed_over_by_draw(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    if ask.case.checks or ask.case.route == "fast_track":
+        return  # no draw can free it: the guards of these say so
     if ask.case.draw is None:
         yield ask.reason(
             "not_drawn_over",
@@ -429,47 +467,41 @@ class Correctable:
 
 def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
     last = ask.case.last_event
-    if last is None or last.kind in given.never or last.role == Role.SYSTEM:
-        name = last.event if last else "—"
-        yield ask.reason(
-            "not_correctable",
-            f"最近一次事件（{name}）不能更正",
-            f"the last event ({name}) cannot be corrected",
-            clause,
-        )  # fmt: skip
+    event = ask.programme.event_by_name.get(last.event) if last else None
+    if last is None or event is None or last.kind in given.never or last.role == Role.SYSTEM:
+        zh, en = (event.title.zh, event.title.en) if event else ("—", "—")
+        said = Text(f"最近一次事件“{zh}”不能更正", f"the last event, {en}, cannot be corrected")
+        yield Reason("not_correctable", said, clause)
         return
-    event = ask.programme.event_by_name.get(last.event)
     role = ask.facts.actor.role
-    if (event and role not in event.roles) or (last.role == Role.PROVINCE and role != Role.PROVINCE):
+    due = ask.facts.calendar.add(legal_day(last.at), ask.programme.spans.correction.working_days)
+    if role not in event.roles or (last.role == Role.PROVINCE and role != Role.PROVINCE):
         yield ask.reason(
             "not_your_event",
-            f"最近一次事件（{last.event}）须由作出它的一方更正",
-            f"the last event ({last.event}) is corrected by the side that made it",
-            clause, who=last.role,
+            f"最近一次事件“{event.title.zh}”须由作出它的一方更正",
+            f"the last event, {event.title.en}, is corrected by the side that made it",
+            clause, who=last.role, until=due.due_at,
         )  # fmt: skip
     if folded(ask.facts.actor.name) == folded(last.actor):
         yield ask.reason(
             "same_person",
             f"更正须由另一人作出（原操作人：{last.actor}）",
             f"a correction needs another person than {last.actor}, who made the event",
-            clause,
+            clause, who=last.role, until=due.due_at,
         )  # fmt: skip
-    span = ask.programme.spans.correction
-    due = ask.facts.calendar.add(legal_day(last.at), span.working_days)
     if ask.facts.now >= due.due_at:
         yield ask.reason(
             "too_late",
-            f"更正期限为 {span.working_days} 个工作日，已于 {due.due_on} 24:00 届满",
-            f"a correction is possible within {span.working_days} working days, until 24:00 of {due.due_on}",
+            f"更正期限为 {due.working_days} 个工作日，已于 {due.due_on} 24:00 届满",
+            f"a correction is possible within {due.working_days} working days, until 24:00 of {due.due_on}",
             clause, until=due.due_at,
         )  # fmt: skip
     if ask.facts.rested_on:
-        yield ask.reason(
-            "rested_on",
+        said = Text(
             f"已有后续事项以此为依据（{ask.facts.rested_on}），不能更正",
             f"something rests on it already ({ask.facts.rested_on})",
-            clause,
-        )  # fmt: skip
+        )
+        yield Reason("rested_on", said, clause)
 
 
 GUARDS: Mapping[str, Guard] = {
@@ -479,6 +511,8 @@ GUARDS: Mapping[str, Guard] = {
     "measures_done": Guard(_measures_done),
     "measures_known": Guard(_measures_known),
     "measures_left": Guard(_measures_left),
+    "ordered_kept": Guard(_ordered_kept),
+    "ordered_done": Guard(_ordered_done),
     "progress_by_kind": Guard(_progress_by_kind),
     "month_within": Guard(_month_within, Months),
     "apart": Guard(_apart, Apart),

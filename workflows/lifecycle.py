@@ -41,10 +41,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One event that leads on from a case's state, and why it may not happen now, if so."""
+    """One event that leads on from a case's state, and why it may not happen now, if so.
+
+    `needs_reason`: always, or because today is outside its window; `flag`: how it would mark the case (early, late).
+    """
 
     event: Event
     reasons: tuple[Reason, ...]
+    needs_reason: bool
+    flag: str | None
 
     @property
     def allowed(self) -> bool:
@@ -150,7 +155,8 @@ class Lifecycle:
             reasons = [] if facts.actor.role in event.roles else [_not_your_role(ask)]
             reasons += self._judge(ask)[0]
             reasons += _too_late(ask)
-            found.append(Offer(event, tuple(reasons)))
+            flag, outside = _window_now(ask)
+            found.append(Offer(event, tuple(reasons), event.needs_reason or outside, flag))
         return tuple(found)
 
     def _judge(self, ask: Ask) -> tuple[list[Reason], str]:
@@ -293,28 +299,39 @@ def _too_late(ask: Ask) -> list[Reason]:
     ]
 
 
-def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason]]:
-    """The flag that the event earns (early, late), and the reasons of its window against it.
+def _window_now(ask: Ask) -> tuple[str | None, bool]:
+    """How the event would mark the case today (early, late), and whether today is outside its window.
 
-    A passed soft date marks and asks for a reason; after a re-submission, and for the scheduler, none is asked.
+    After a re-submission, and for the scheduler, nothing is marked and nothing is outside.
     """
-    late = _too_late(ask)
-    case, window = ask.case, ask.event.window
-    if late or ask.facts.actor.role == Role.SYSTEM or case.resubmissions:
+    window, today = ask.event.window, ask.facts.today
+    if ask.facts.actor.role == Role.SYSTEM or ask.case.resubmissions:
+        return None, False
+    if window.from_ is not None and today < window.from_:
+        return "early", True
+    if window.to is not None and today > window.to:
+        return "late", True
+    return ("late" if window.late_after is not None and today > window.late_after else None), False
+
+
+def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason]]:
+    """The flag that the event earns, and the reasons of its window against it.
+
+    A passed soft date marks and asks for a reason; a passed hard one refuses.
+    """
+    if late := _too_late(ask):
         return None, late
-    today = ask.facts.today
-    early = window.from_ is not None and today < window.from_
-    if not early and not (window.to is not None and today > window.to):
-        return ("late" if window.late_after is not None and today > window.late_after else None), []
-    if reason is None:
-        zh_when = f"{window.from_ or '即日'} 至 {window.to or '—'}"
-        return None, [
-            ask.reason(
-                "reason_required",
-                f"“{ask.event.title.zh}”的时段是 {zh_when}，今天（{today}）不在其内，须说明理由",
-                f"'{ask.event.name}' belongs to {window.from_ or 'now'} to {window.to or 'open end'}; today ({today}) "
-                "is outside, so a reason is required",
-                field="reason",
-            )
-        ]
-    return ("early" if early else "late"), []
+    flag, outside = _window_now(ask)
+    if not outside or reason is not None:
+        return flag, []
+    window = ask.event.window
+    zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"至 {window.to} 止"
+    en_when = f"{window.from_} to {window.to}" if window.from_ else f"the time until {window.to}"
+    return None, [
+        ask.reason(
+            "reason_required",
+            f"“{ask.event.title.zh}”的时段为 {zh_when}，今天（{ask.facts.today}）不在其内：请在 reason 中说明理由",
+            f"'{ask.event.name}' belongs to {en_when}; today ({ask.facts.today}) is outside, so a reason is required",
+            field="reason",
+        )
+    ]

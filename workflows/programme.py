@@ -200,6 +200,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Cites:
+    """The clauses to cite where something is wrong by itself: an industry, a grade, a unit, what the ledger holds of a
+    site, the ultra-low-emission retrofit, a check, and who may not take part."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID
+    industries: str
+    grades: str
+    units: str
+    ledger: str
+    retrofit: str
+    check: str
+    persons: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spans:
     """The spans of the programme."""
 
@@ -340,6 +355,7 @@ class Programme:
     states: Annotated[tuple[State, ...], MinLen(2)]
     events: Annotated[tuple[Event, ...], MinLen(1)]
     spans: Spans
+    cites: Cites
     ladders: tuple[Ladder, ...]
     dates: tuple[DateRule, ...]
     filings: tuple[Filing, ...]

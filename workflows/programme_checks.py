@@ -135,7 +135,7 @@ def _texts_say_something(programme: Programme) -> Iterator[str]:
 
 def _clauses_are_known_and_carried_out(programme: Programme) -> Iterator[str]:
     known = [clause.id for clause in programme.clauses]
-    cited = {key: part for key, part in parts(programme) if key.endswith(".clause")}
+    cited = {key: part for key, part in parts(programme) if key.endswith(".clause") or key.startswith("cites.")}
     for key, clause in cited.items():
         yield from _unknown(key, "clause", clause, known)
     for clause in known:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from service.api.shapes import VerifiedGot
 from service.casework import audit, verification
 from service.casework.audit import Query as AuditQuery
 from service.running import Running
+from workflows.values import is_shown
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=Route)
 
@@ -84,7 +86,7 @@ def _ndjson(process: Running, caller: Caller, query: AuditQuery) -> Iterator[byt
 
 def _csv(process: Running, caller: Caller, query: AuditQuery) -> Iterator[str]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)  # else a blank before a sign lets some spreadsheets in
     buffer.write("\ufeff")  # so that Excel reads it as UTF-8
     writer.writerow(_HEAD)
     for row in audit.stream(process.db.reading, caller, query):
@@ -97,8 +99,11 @@ def _csv(process: Running, caller: Caller, query: AuditQuery) -> Iterator[str]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """A cell that no spreadsheet takes for a formula, however wide its first sign is and whatever unseen is before it."""
+    if not isinstance(value, str):
+        return value
+    seen = "".join(filter(is_shown, unicodedata.normalize("NFKC", value))).lstrip()
+    return f"'{value}" if seen.startswith(("=", "+", "-", "@")) or value[:1] in ("\t", "\r", "\n") else value
 
 
 @router.get("/verify", response_model=VerifiedGot, responses=openapi.LISTS)

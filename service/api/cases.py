@@ -1,5 +1,6 @@
 """Cases: list them, read them, amend their facts, and move them by events."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -244,6 +245,8 @@ def read_offers(request: Request, caller: Annotated[Caller, reading("cases.read"
             "event": offer.event.name,
             "title": offer.event.title.get(language),
             "allowed": offer.allowed,
+            "needs_reason": offer.needs_reason,
+            "flag": offer.flag,
             "reasons": [told(reason, language) for reason in offer.reasons],
         }
         for offer in offers
@@ -282,7 +285,9 @@ async def move_case(
     if not dry_run:
         return await moved(request, caller, case_id)
     wanted = _wanted(request, caller, case_id, await request.body())
-    return _response(await run_in_threadpool(_tried, request, wanted))
+    tried = await run_in_threadpool(_tried, request, wanted)
+    # The version that the case would have is not one to send back.
+    return _response(replace(tried, headers={name: told for name, told in tried.headers.items() if name != "ETag"}))
 
 
 async def moved(request: Request, caller: Caller, case_id: str) -> Response:

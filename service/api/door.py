@@ -42,7 +42,8 @@ from workflows.faults import fault
 
 # A token that was revoked, or has expired, is refused by every process at the latest after this many seconds.
 TRUSTED_SECONDS = 5.0
-_TRIES = 4
+_TRIES = 6
+_PAUSE_SECONDS = 0.02  # at most 0.04 before the second try, 0.64 before the sixth
 _LONGEST_TAG = 24  # beyond the versions that any thing can have, and far below what int() refuses
 _LONGEST_KEY = 200
 _bearer = HTTPBearer(auto_error=False, description="A token made by `jinji token create`.")
@@ -215,11 +216,11 @@ def wanted_versions(header: str | None) -> frozenset[int] | None:
 
 
 def idempotency_key(request: Request, scope: str, body: bytes) -> Key | None:
-    """The key of a POST, with what its repetition must equal. Raises Malformed for none or over 200 characters."""
+    """The key of a POST, with what its repetition must equal. Raises Malformed for one that is empty or over 200 characters."""
     said = request.headers.get("idempotency-key")
     if said is None or request.method != "POST":
         return None
-    if not 0 < len(said) <= _LONGEST_KEY:
+    if not 1 <= len(said) <= _LONGEST_KEY:
         raise Malformed(
             fault(
                 "wrong_length", "Idempotency-Key", f"应为 1 至 {_LONGEST_KEY} 个字符",
@@ -252,10 +253,13 @@ class Change:
         A refusal by the rules (409) is kept too, so that the same request never succeeds after it was refused.
         """
         for attempt in range(_TRIES):
+            if attempt:  # who lost together must not come again together
+                clock.pause(_PAUSE_SECONDS * 2**attempt * self.process.books.chance.fraction())
             try:
-                return self._made(do)
-            except Conflict as refusal:
-                return self._refused(refusal)
+                try:
+                    return self._made(do)
+                except Conflict as refusal:
+                    return self._refused(refusal)
             except (IntegrityError, DatabaseBusy):
                 if attempt == _TRIES - 1:
                     raise DatabaseBusy from None
@@ -318,7 +322,7 @@ def _come_in(
             version = find(tx, calling, request.path_params)
         access.require(calling, act)
         if kind is not None and calling.role not in process.books.programmes.roles_of(tx, kind):
-            raise NotYourRole
+            raise NotYourRole.but(calling.role, *process.books.programmes.roles_of(tx, kind))
         if key is not None:
             replay(key, tx)
         if find is not None:
@@ -326,7 +330,7 @@ def _come_in(
             if versions is None:
                 raise VersionMissing
             if version not in versions:
-                raise VersionStale(version=version)
+                raise VersionStale.unless_quoted(versions, version)
     require_known_query(request)
     return Change(process, calling, request, version, key, language_of(request.headers.get("accept-language")))
 

@@ -1,5 +1,6 @@
-"""Around every request: its id, the instant of its arrival, the limit of its body, one line in the log, one count."""
+"""Around every request: its id, the instant of its arrival, the limits of its body, one line in the log, one count."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import clock
 from service.api.errors import problem_response
 from service.chance import Chance
-from service.errors import NotFound, TooLarge, TooManyRequests
+from service.errors import NotFound, ServiceError, TooLarge, TooManyRequests, TooSlow
 from service.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -29,12 +30,17 @@ _SECONDS = Histogram("jinji_request_seconds", "Seconds from arrival to the head 
 class Edge:
     """The outermost layer, in plain ASGI."""
 
-    def __init__(self, app: ASGIApp, *, arrived: Any, chance: Chance, max_body_bytes: int) -> None:
-        """`arrived()` gives the instant of now, or None on a clock that has to be read in a transaction."""
+    def __init__(self, app: ASGIApp, *, arrived: Any, chance: Chance, max_body_bytes: int, body_seconds: float) -> None:
+        """`arrived()` gives the instant of now, or None on a clock that has to be read in a transaction.
+
+        A request has arrived when its last byte has, so that nobody keeps an earlier instant by sending slowly;
+        `body_seconds` after its head it must be complete.
+        """
         self._app = app
         self._arrived = arrived
         self._chance = chance
         self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -49,6 +55,8 @@ class Edge:
         scope["jinji_arrived"] = self._arrived()
         status = 0
         received = 0
+        complete = False
+        first: Message | None = None
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -63,9 +71,21 @@ class Edge:
             await send(message)
 
         async def receiving() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete, first
+            if first is not None:
+                message, first = first, None
+                return message
+            if complete:  # the only news still to come is that the client has gone
+                return await receive()
+            try:
+                async with asyncio.timeout(self._body_seconds - (clock.monotonic() - began)):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow from None
             if message["type"] == "http.request":
+                complete = not message.get("more_body", False)
+                if complete:
+                    scope["jinji_arrived"] = self._arrived()
                 received += len(message.get("body", b""))
                 if received > self._max_body_bytes:
                     raise TooLarge
@@ -77,7 +97,15 @@ class Edge:
         elif length.isdecimal() and int(length) > self._max_body_bytes:
             await problem_response(Request(scope), TooLarge())(scope, receive, sending)
         else:
-            await self._app(scope, receiving, sending)
+            try:
+                # Most bodies are complete with their first part: taken here, nothing that the service does meanwhile
+                # counts as time that the client took. Who waits for 100 Continue waits for the door's word first.
+                if _has_body(headers) and "expect" not in headers:
+                    first = await receiving()
+            except ServiceError as error:
+                await problem_response(Request(scope), error)(scope, receive, sending)
+            else:
+                await self._app(scope, receiving, sending)
         seconds = clock.monotonic() - began
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         _REQUESTS.labels(method, status).inc()
@@ -91,6 +119,10 @@ class Edge:
             caller=scope.get("jinji_caller"),
             ms=round(seconds * 1000, 1),
         )
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _without_secrets(path: str) -> str:

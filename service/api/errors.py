@@ -44,6 +44,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     NoticeOver: 409,
     ObjectionDecided: 409,
     errors.TooLarge: 413,
+    errors.TooSlow: 408,
     errors.WrongMediaType: 415,
     errors.TooManyRequests: 429,
     errors.DatabaseAway: 503,
@@ -56,6 +57,7 @@ _TITLES = {
     403: Text("无权限", "Not for your role"),
     404: Text("不存在", "Not found"),
     405: Text("不支持此方法", "Method not allowed"),
+    408: Text("请求超时", "Too slow"),
     409: Text("当前不可行", "Not possible now"),
     412: Text("版本已变", "Stale version"),
     413: Text("内容过大", "Too large"),
@@ -127,6 +129,8 @@ def problem(error: ServiceError, *, language: str, instance: str) -> Answer:
         headers["Retry-After"] = _RETRY_AFTER[status]
     if status == 429:
         headers["Retry-After"] = str(error.more.get("retry_after", 60))
+    if status == 408:
+        headers["Connection"] = "close"  # what is still to come of the body must not be read as the next request
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Answer(status, headers, to_json(document))
@@ -169,6 +173,9 @@ def _methods_of(request: Request) -> list[str]:
     ]
 
 
+_NO_SUCH_ADDRESS = Text("没有这个地址，可用的地址见 /docs", "there is no such address; /docs lists those that are")
+
+
 def malformed(findings: Any, body: Any, *, not_json: bool = False) -> ServiceError:
     """The parser's findings about a request, as a refusal."""
     if not_json:
@@ -204,7 +211,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error.__cause__, ServiceError):  # raised while the framework read the body: it was too large
             return problem_response(request, error.__cause__)
         if error.status_code == HTTPStatus.NOT_FOUND:
-            return problem_response(request, errors.NotFound())
+            return problem_response(request, errors.NotFound(_NO_SUCH_ADDRESS))
         code = "method_not_allowed" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "bad_request"
         detail = _TITLES.get(error.status_code, Text("请求未能完成", "the request failed"))
         headers = dict(error.headers or {})

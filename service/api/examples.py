@@ -285,7 +285,7 @@ GOT: dict[str, Any] = {
     "read_case": _CASE_GOT,
     "amend_case": {**_CASE_GOT, "officer": "赵包联", "version": 2},
     "read_offers": {"items": [
-        {"event": "pre_assess", "title": "预评估", "allowed": True, "reasons": []},
+        {"event": "pre_assess", "title": "预评估", "allowed": True, "needs_reason": False, "flag": None, "reasons": []},
     ]},
     "read_history": _page(_ENTRY),
     "move_case": {"case": _PRE_ASSESSED, "entry": {"id": f"{_CASE_ID}.2", "hash": _HEAD}},
@@ -315,7 +315,7 @@ GOT: dict[str, Any] = {
     "live": {"status": "ok"},
     "ready": {"status": "ok", "checks": {
         "database": {"ok": True, "revision": "0001", "wanted": "0001"},
-        "ticker": {"ok": True, "seconds_since_last_tick": 4.2, "allowed": 60},
+        "ticker": {"ok": True, "seconds_since_last_tick": 4.2, "allowed": 60, "failed": False},
     }},
     "metrics": "# HELP jinji_requests_total Requests answered.\n# TYPE jinji_requests_total counter\n",
 }  # fmt: skip

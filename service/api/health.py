@@ -48,7 +48,11 @@ def _database(process: Running) -> dict[str, object]:
 def _ticker(process: Running) -> dict[str, object]:
     age = clock.monotonic() - (process.ticks.last or process.ticks.begun)
     allowed = _SILENT_INTERVALS * process.settings.tick_seconds
-    return {"ok": age <= allowed, "seconds_since_last_tick": round(age, 1), "allowed": allowed}
+    failed = process.ticks.failed  # a database that is read but takes no writes, its disk full, shows here
+    return {
+        "ok": age <= allowed and not failed, "seconds_since_last_tick": round(age, 1), "allowed": allowed,
+        "failed": failed,
+    }  # fmt: skip
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

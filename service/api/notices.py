@@ -1,9 +1,14 @@
 """Notices opened by units, the decision of objections, and what the public sees and says without a token."""
 
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic_core import from_json, to_json
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -41,6 +46,7 @@ from service.casework.desk import Desk
 from service.casework.moves import Command
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionStale
 from service.running import Running
+from service.writer import Replayed
 from workflows.faults import fault
 
 router = APIRouter(tags=["notices"], route_class=Route)
@@ -196,10 +202,41 @@ def public_notice(request: Request, notice_id: NoticeId) -> Response:
 
 async def objecting(request: Request, notice_id: NoticeId, limit: Annotated[None, Depends(within_limit)]) -> Key | None:
     """What comes before the body in the order of errors: the limit, the notice, a repeated key."""
-    key = idempotency_key(request, f"public:{notice_id}", await request.body())
-    await run_in_threadpool(_come_in, running(request), notice_id, key)
+    scope = f"public:{notice_id}:{_whose(request)}"
+    key = idempotency_key(request, scope, await request.body())
+    with _receipt_told(running(request), key):
+        await run_in_threadpool(_come_in, running(request), notice_id, key)
     require_known_query(request)
     return key
+
+
+def _whose(request: Request) -> str:
+    """Whose key it is, where nobody has a token: an address, kept only in a form that tells it to nobody."""
+    address = request.client.host if request.client else ""
+    return hmac.new(running(request).cursor_secret, address.encode(), "sha256").hexdigest()[:16]
+
+
+def _receipt_of(process: Running, key: Key) -> str:
+    """The receipt that a request with a key has whenever it comes: so it need not be kept to be told again."""
+    said = "\n".join(("receipt", key.scope, key.fingerprint, key.key))
+    return hmac.new(process.cursor_secret, said.encode(), "sha256").hexdigest()[:40]
+
+
+def _with_receipt(kept: Answer, receipt: str) -> Answer:
+    """The answer as it is kept, with the receipt that is not."""
+    if kept.status != HTTPStatus.CREATED:
+        return kept
+    headers = {**kept.headers, "Location": f"/api/v1/public/objections/{receipt}"}
+    return Answer(kept.status, headers, to_json({**from_json(kept.body), "receipt": receipt}))
+
+
+@contextmanager
+def _receipt_told(process: Running, key: Key | None) -> Iterator[None]:
+    try:
+        yield
+    except Replayed as kept:
+        assert key is not None
+        raise Replayed(_with_receipt(kept.answer, _receipt_of(process, key))) from None
 
 
 def _come_in(process: Running, notice_id: str, key: Key | None) -> None:
@@ -224,13 +261,23 @@ async def lodge_objection(
     language = language_of(request.headers.get("accept-language"))
     change = Change(running(request), objections.PUBLIC, request, 0, key, language)
 
+    receipt = _receipt_of(change.process, key) if key else change.process.books.chance.hex(160)
+
     def do(desk: Desk, act: Act) -> Answer:
         contact = sent.contact.model_dump(mode="json", exclude_none=True) if sent.contact else None
-        row, receipt = objections.lodge(desk, act.at, act.request_id, notice_id, sent.case, sent.reasons, contact)
-        content = {"receipt": receipt, "due_on": row["due_on"], "state": "open"}
-        return answer(content, 201, location=f"/api/v1/public/objections/{receipt}")
+        try:  # the same request after its answer was forgotten
+            row = objections.by_receipt(desk.tx, receipt)
+        except NotFound:
+            row = objections.lodge(
+                desk, act.at, act.request_id, notice_id, sent.case, sent.reasons, contact, receipt=receipt
+            )
+        return answer({"receipt": None, "due_on": row["due_on"], "state": "open"}, 201)
 
-    return await run_in_threadpool(change.make, do)
+    with _receipt_told(change.process, key):
+        made = await run_in_threadpool(change.make, do)
+    headers = {name: value for name, value in made.headers.items() if name != "content-length"}
+    told = _with_receipt(Answer(made.status_code, headers, bytes(made.body)), receipt)
+    return Response(told.body, told.status, dict(told.headers))
 
 
 @public.get(

@@ -260,6 +260,6 @@ def _complete_answer(method: str, response: Document, example: Any) -> None:
     if method == "post":
         headers["Idempotent-Replayed"] = _ref("headers", "Idempotent-Replayed")
     if response["description"] == "Successful Response":
-        response["description"] = "It is so."
+        response["description"] = "As it stands."
     if example is not None:
         next(iter(response["content"].values()))["example"] = example

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workflows.values import LINE, SHOWN, Day, Line, Lines, clean_line
+from workflows.values import LINE, SHOWN, Day, Line, Lines, Person, clean_line
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -150,8 +150,8 @@ class CaseSent(Sent):
     target_grade: Code
     applied_on: Day
     finish_by: Day | None = None
-    officer: Line | None = None
-    experts: Annotated[list[Line], Field(max_length=30)] | None = None
+    officer: Person | None = None
+    experts: Annotated[list[Person], Field(max_length=30)] | None = None
     ultra_low: CaseUltraLowSent | None = None
     remark: Lines | None = None
     reason: Lines | None = None
@@ -163,8 +163,8 @@ class CasePatch(Sent):
     enterprise: CaseSitePatch = Field(default=None)  # type: ignore[assignment]
     ultra_low: CaseUltraLowSent = Field(default=None)  # type: ignore[assignment]
     finish_by: Day | None = None
-    officer: Line | None = None
-    experts: Annotated[tuple[Line, ...], Field(max_length=30)] = ()
+    officer: Person | None = None
+    experts: Annotated[tuple[Person, ...], Field(max_length=30)] = ()
     remark: Lines | None = None
     target_grade: Code = Field(default=None)  # type: ignore[assignment]
     reason: Lines | None = None
@@ -366,6 +366,8 @@ class OfferGot(Got):
     event: str
     title: str
     allowed: bool
+    needs_reason: bool = Field(description="A reason must be sent with it: always, or as today is outside its window.")
+    flag: Literal["early", "late"] | None = Field(description="How it would mark the case if it happened today.")
     reasons: list[ReasonGot]
 
 

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from service.casework import audit
 from service.casework.moves import Standing
 from service.casework.notices import runs
+from workflows.guards import takes_emergency_cuts
 from workflows.programme import Programme
 from workflows.working_days import SHANGHAI, end_of_day
 
@@ -43,9 +44,8 @@ def case(stands: Standing, programme: Programme) -> dict[str, Any]:
     """A case with all its facts."""
     facts, row, document = stands.case, stands.row, stands.document
     flags = list(facts.flags)
-    industry = programme.industry_by_id.get(facts.industry)
-    if industry is not None and industry.ultra_low and row["site_completed_on"] is None:
-        flags.append("emergency_cuts")  # W1: not retrofitted, so it takes the cuts of every heavy-pollution alert
+    if takes_emergency_cuts(programme, facts, stands.site):
+        flags.append("emergency_cuts")
     return {
         "id": facts.id,
         "programme": facts.programme,

@@ -6,12 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select
 
-from service.storage.sets import sent_rows
+from service.storage.sets import read_set, sent_rows, write_set
 from service.storage.tables import StoredAnswer, table
 
 _ANSWERS = table(StoredAnswer)
+_COLUMNS = {column.name: column for column in _ANSWERS.columns}
+_SENT = sent_rows(0, {name: _COLUMNS[name] for name in ("scope", "key")})
+_ONE = select(_ANSWERS).where(_ANSWERS.c.scope == bindparam("scope"), _ANSWERS.c.key == bindparam("key"))
+_MANY = select(_ANSWERS).where(_ANSWERS.c.scope == _SENT.scope, _ANSWERS.c.key == _SENT.key)
+_KEEP = _ANSWERS.insert()
+_KEEP_SET = _ANSWERS.insert().from_select(list(_COLUMNS), select(*sent_rows(0, _COLUMNS)))
 KEPT_FOR = timedelta(hours=48)
 
 
@@ -35,42 +41,27 @@ class Key:
 
 def find(tx: Connection, keys: Iterable[Key]) -> dict[tuple[str, str], tuple[str, Answer]]:
     """The kept answers for these keys: (scope, key) → (fingerprint, answer)."""
-    wanted = [(key.scope, key.key) for key in keys]
+    wanted = [{"scope": key.scope, "key": key.key} for key in keys]
     if not wanted:
         return {}
-    rows = tx.execute(select(_ANSWERS).where(tuple_(_ANSWERS.c.scope, _ANSWERS.c.key).in_(wanted)))
+    rows = read_set(tx, _ONE, _MANY, wanted)
     return {
         (row.scope, row.key): (row.fingerprint, Answer(row.status, from_json(row.headers), row.body.encode()))
         for row in rows
     }
 
 
-KEEP = _ANSWERS.insert()
-
-
-def keep_set(place: int) -> Any:
-    """The statement that keeps all the rows that `write_set` sends in this place."""
-    columns = {column.name: column for column in _ANSWERS.columns}
-    rows = select(*sent_rows(place, columns))
-    return _ANSWERS.insert().from_select(list(columns), rows).returning(_ANSWERS.c.key)
-
-
 def keep(tx: Connection, kept: Iterable[tuple[Key, Answer]], now: datetime) -> None:
     """Keep answers. Raises IntegrityError where another transaction has kept one for the same key meanwhile."""
-    rows = rows_of(kept, now)
-    if rows:
-        tx.execute(KEEP, rows)
-
-
-def rows_of(kept: Iterable[tuple[Key, Answer]], now: datetime) -> list[dict[str, Any]]:
-    """The rows in which answers are kept."""
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "scope": key.scope, "key": key.key, "fingerprint": key.fingerprint, "status": answer.status,
             "headers": to_json(dict(answer.headers)).decode(), "body": answer.body.decode(), "stored_at": now,
         }
         for key, answer in kept
     ]  # fmt: skip
+    if rows:
+        write_set(tx, [(_KEEP, rows)], _KEEP_SET)
 
 
 def expire(tx: Connection, now: datetime) -> int:

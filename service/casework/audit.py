@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -35,6 +35,8 @@ from service.storage.tables import AuditEntry, UTCDateTime, table
 _AUDIT = table(AuditEntry)
 _HELD = [column.name for column in _AUDIT.columns if column.name != "seq"]
 APPEND = _AUDIT.insert()
+# For those who ask for the entry of a thing beside the thing itself.
+AT, OF_TYPE, OF_SUBJECT, OF_VERSION = _AUDIT.c.at, _AUDIT.c.subject_type, _AUDIT.c.subject_id, _AUDIT.c.version
 
 
 def append_set(place: int) -> Any:
@@ -149,8 +151,24 @@ def row_of(entry: Entry) -> dict[str, Any]:
 
 
 def append(tx: Connection, entries: Sequence[Entry]) -> list[str]:
-    """Append entries, each to its thing's chain; their hashes, which become the things' heads, in order."""
-    return insert(tx, [row_of(entry) for entry in entries])
+    """Append entries, each to its thing's chain; their hashes, which become the things' heads, in order.
+
+    None is earlier than the entry before it, whichever of their requests arrived first.
+    """
+    return insert(tx, [row_of(_in_order(tx, entry)) for entry in entries])
+
+
+def _in_order(tx: Connection, entry: Entry) -> Entry:
+    if entry.prev is None:
+        return entry
+    before = at_of(tx, entry.subject_type, entry.subject_id, entry.version - 1)
+    return entry if before is None else replace(entry, act=entry.act.not_before(before))
+
+
+def at_of(tx: Connection, subject_type: str, subject_id: str, version: int) -> datetime | None:
+    """When the entry was made that gave a thing this version."""
+    of_the_thing = (_AUDIT.c.subject_type == subject_type) & (_AUDIT.c.subject_id == subject_id)
+    return tx.execute(select(_AUDIT.c.at).where(of_the_thing, _AUDIT.c.version == version)).scalar()
 
 
 def insert(tx: Connection, rows: list[dict[str, Any]]) -> list[str]:

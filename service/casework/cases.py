@@ -129,6 +129,7 @@ def amend(
     stands = standing(row)
     if stands.version != version:
         raise VersionStale(version=stands.version)
+    act = act.not_before(audit.at_of(desk.tx, "case", case_id, version) or act.at)
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
     own = {name: value for name, value in change.items() if name in _PATCHED}
     if "target_grade" in own:
@@ -162,7 +163,7 @@ def _amend_site(
         wanted["ultra_low"] = change["ultra_low"]
     if not wanted:
         return None
-    found = desk.tx.execute(select(_SITES).where(_SITES.c.id == stands.case.enterprise).with_for_update())
+    found = desk.tx.execute(select(_SITES).where(_SITES.c.id == stands.case.enterprise).with_for_update(key_share=True))
     site = dict(found.mappings().one())
     contact = private.read(desk.tx, {site["contact"]}).get(site["contact"]) if site["contact"] else None
     facts = ledger.changed(ledger.facts_of(site, contact), wanted)

@@ -16,7 +16,7 @@ from service.storage.tables import Enterprise, table
 from workflows.case import Case
 from workflows.faults import fault
 from workflows.identity import is_credit_code, is_permit_number, site_key
-from workflows.programme import Programme
+from workflows.programme import Cites, Programme
 from workflows.text import Reason
 from workflows.working_days import legal_day
 
@@ -52,23 +52,24 @@ class SiteFacts:
         return site_key(self.credit_code, self.permit_no)
 
 
-def code_faults(credit_code: str, permit_no: str | None, at: str = "") -> Iterable[Reason]:
+def code_faults(credit_code: str, permit_no: str | None, cites: Cites, at: str = "") -> Iterable[Reason]:
     """What is wrong with the codes by themselves (GB 32100-2015)."""
     if not is_credit_code(credit_code):
         yield fault(
             "wrong_credit_code", f"{at}credit_code",
-            "统一社会信用代码有误：应为 18 位且校验位正确（GB 32100-2015），请对照营业执照",
-            "not a unified social credit code: 18 characters with a right check digit (GB 32100-2015)", "T1",
+            "统一社会信用代码有误：应为 18 位（字母大写）且校验位正确（GB 32100-2015），请对照营业执照",
+            "not a unified social credit code: 18 characters, letters in upper case, with a right check digit "
+            "(GB 32100-2015)", cites.ledger,
         )  # fmt: skip
     if permit_no is not None and not (is_permit_number(permit_no) and permit_no.startswith(credit_code)):
         yield fault(
             "wrong_permit_number", f"{at}permit_no",
             "排污许可证编号或登记编号有误：应为本企业 18 位信用代码加三位数字加一位数字或字母",
-            "not a permit or registration number: this enterprise's credit code, three digits, one letter or digit", "W2",
+            "not a permit or registration number: this enterprise's credit code, three digits, one letter or digit", cites.ledger,
         )  # fmt: skip
 
 
-def ultra_low_faults(ultra_low: UltraLow, today: date, at: str = "ultra_low") -> Iterable[Reason]:
+def ultra_low_faults(ultra_low: UltraLow, today: date, cites: Cites, at: str = "ultra_low") -> Iterable[Reason]:
     """What is wrong with the dates of the retrofit by themselves."""
     for name in ("completed_on", "publicised_on"):
         value = getattr(ultra_low, name)
@@ -78,23 +79,32 @@ def ultra_low_faults(ultra_low: UltraLow, today: date, at: str = "ultra_low") ->
                 f"{at}.{name}",
                 f"{value} 晚于今天（{today}）",
                 f"{value} is later than today ({today})",
-                "W1",
+                cites.retrofit,
             )
 
 
 def site_faults(facts: SiteFacts, programmes: Sequence[Programme], today: date) -> list[Reason]:
     """Everything wrong with a site's facts by themselves: codes, and a unit, industry or grade no programme knows."""
-    faults = [*code_faults(facts.credit_code, facts.permit_no), *ultra_low_faults(facts.ultra_low, today)]
+    cites = programmes[0].cites
+    faults = [*code_faults(facts.credit_code, facts.permit_no, cites), *ultra_low_faults(facts.ultra_low, today, cites)]
     if not any(facts.unit in programme.unit_by_code for programme in programmes):
-        faults.append(fault("unknown_unit", "unit", f"没有填报单位“{facts.unit}”", f"no unit '{facts.unit}'", "T3"))
+        faults.append(
+            fault("unknown_unit", "unit", f"没有填报单位“{facts.unit}”", f"no unit '{facts.unit}'", cites.units)
+        )
     if not any(facts.industry in programme.industry_by_id for programme in programmes):
         faults.append(
             fault(
-                "unknown_industry", "industry", f"没有行业“{facts.industry}”", f"no industry '{facts.industry}'", "T1"
+                "unknown_industry",
+                "industry",
+                f"没有行业“{facts.industry}”",
+                f"no industry '{facts.industry}'",
+                cites.industries,
             )
         )
     if not any(facts.grade in programme.grade_by_id for programme in programmes):
-        faults.append(fault("unknown_grade", "grade", f"没有等级“{facts.grade}”", f"no grade '{facts.grade}'", "T2"))
+        faults.append(
+            fault("unknown_grade", "grade", f"没有等级“{facts.grade}”", f"no grade '{facts.grade}'", cites.grades)
+        )
     return faults
 
 
@@ -181,29 +191,32 @@ def changed(facts: SiteFacts, change: Mapping[str, Any]) -> SiteFacts:
 
 def locked(tx: Connection, caller: Caller, site_id: str) -> dict[str, Any]:
     """A site's row, locked for change. Raises NotFound outside the caller's scope."""
-    statement = select(_SITES).where(_SITES.c.id == site_id, access.enterprises_seen(caller)).with_for_update()
+    statement = (
+        select(_SITES).where(_SITES.c.id == site_id, access.enterprises_seen(caller)).with_for_update(key_share=True)
+    )
     row = tx.execute(statement).mappings().one_or_none()
     if row is None:
         raise NotFound
     return dict(row)
 
 
-def record_grade(desk: Desk, act: Act, case: Case) -> None:
-    """Write the grade that a recognition gives into the ledger (动态调整, 二（五））."""
-    site = dict(
-        desk.tx.execute(select(_SITES).where(_SITES.c.id == case.enterprise).with_for_update()).mappings().one()
-    )
-    if case.grade_reached is None or site["grade"] == case.grade_reached:
+def record_grade(desk: Desk, act: Act, before: Case, after: Case, *, recognised: bool) -> None:
+    """Write into the ledger the grade that a recognition gives, or that its loss leaves (动态调整, 二（五）).
+
+    The ledger holds the grade of a site's own industry: a case of another industry does not touch it.
+    """
+    statement = select(_SITES).where(_SITES.c.id == after.enterprise).with_for_update(key_share=True)
+    site = dict(desk.tx.execute(statement).mappings().one())
+    grade = after.grade_reached if recognised else before.current_grade
+    if site["industry"] != after.industry or grade is None or site["grade"] == grade:
         return
     entry = audit.Entry(
         act, "enterprise", site["id"], site["version"] + 1, "grade", site["head"], site["unit"],
-        data={"case": case.id}, changes={"grade": case.grade_reached},
+        data={"case": after.id}, changes={"grade": grade},
     )  # fmt: skip
     (head,) = audit.append(desk.tx, [entry])
     desk.tx.execute(
-        _SITES.update()
-        .where(_SITES.c.id == site["id"])
-        .values(grade=case.grade_reached, version=site["version"] + 1, head=head)
+        _SITES.update().where(_SITES.c.id == site["id"]).values(grade=grade, version=site["version"] + 1, head=head)
     )
 
 

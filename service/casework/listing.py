@@ -20,7 +20,7 @@ from workflows.facts import Actor, Facts, Site
 from workflows.faults import fault
 from workflows.lifecycle import Lifecycle, Refused
 from workflows.programme import UNLISTED
-from workflows.text import Reason
+from workflows.text import Reason, Text
 from workflows.working_days import legal_day
 
 _CASES, _SITES = table(CaseRow), table(Enterprise)
@@ -94,7 +94,10 @@ class _Round:
         """Decide one line. Raises what is wrong with it; nothing of it is kept then."""
         lifecycle, data, ultra_low = self._read(item)
         if not self.act.caller.sees(unit=item.unit):
-            raise NotFound
+            raise NotFound(
+                Text(f"单位 {item.unit} 不在您的权限范围内", f"unit {item.unit} is not within your scope"),
+                (fault("not_found", "unit", "不在您的权限范围内", "not within your scope"),),
+            )
         site = self._known_site(item)
         if site is not None and (taken := self.taken.get((item.programme, site["id"], data.industry))):
             raise CaseExists(case=taken)
@@ -120,26 +123,40 @@ class _Round:
             known = "、".join(programme.unit_by_code)
             faults.append(
                 fault(
-                    "unknown_unit", "unit", f"没有填报单位“{item.unit}”；可选：{known}", f"no unit '{item.unit}'", "T3"
+                    "unknown_unit",
+                    "unit",
+                    f"没有填报单位“{item.unit}”；可选：{known}",
+                    f"no unit '{item.unit}'",
+                    programme.cites.units,
                 )
             )
         event = programme.event_of_kind("list")
         if event is None:
             raise Malformed(fault("not_listing", "programme", "该方案不设培育清单", "this programme does not list"))
         if self.act.caller.role not in event.roles:
-            raise NotYourRole
+            raise NotYourRole.but(self.act.caller.role, *event.roles)
         today = legal_day(self.act.at)
         data = read_data(event.kind, item.data, programme, today, at="")
         if isinstance(data, tuple):
             faults.extend(data)
         if isinstance(item.enterprise, NewSite):
-            faults.extend(ledger.code_faults(item.enterprise.credit_code, item.enterprise.permit_no, "enterprise."))
+            faults.extend(
+                ledger.code_faults(
+                    item.enterprise.credit_code, item.enterprise.permit_no, programme.cites, "enterprise."
+                )
+            )
         elif item.enterprise not in self.by_id or not self.act.caller.sees(unit=self.by_id[item.enterprise]["unit"]):
             faults.append(
-                fault("unknown_enterprise", "enterprise", "企业台账中没有这一厂区", "no such site in the ledger", "W2")
+                fault(
+                    "unknown_enterprise",
+                    "enterprise",
+                    "企业台账中没有这一厂区",
+                    "no such site in the ledger",
+                    programme.cites.ledger,
+                )
             )
         ultra_low = UltraLow(**(item.ultra_low or {}))
-        faults.extend(ledger.ultra_low_faults(ultra_low, today))
+        faults.extend(ledger.ultra_low_faults(ultra_low, today, programme.cites))
         if isinstance(data, tuple) or faults:
             raise Malformed(*faults)
         assert isinstance(data, Listing)
@@ -266,15 +283,18 @@ class _Round:
     def write(self) -> None:
         """Write what the lines made, in the order of what rests on what."""
         tx = self.desk.tx
+        # Locked before the inserts and in order, and in the mode that a case's reference to its site does not wait for:
+        # otherwise two who list for one site hold what the other wants.
+        locked = {site_id: ledger.locked(tx, self.act.caller, site_id) for site_id in sorted(self.amended)}
         if self.contacts:
             private.insert(tx, self.contacts)
         if self.sites:
-            tx.execute(_SITES.insert(), self.sites)
+            tx.execute(_SITES.insert(), sorted(self.sites, key=lambda row: row["site_key"]))
         if self.cases:
-            tx.execute(_CASES.insert(), self.cases)
+            tx.execute(_CASES.insert(), sorted(self.cases, key=lambda row: (row["enterprise"], row["industry"])))
         audit.insert(tx, self.entries)
         for site_id, change in self.amended.items():
-            site = ledger.locked(tx, self.act.caller, site_id)
+            site = locked[site_id]
             contact = private.read(tx, {site["contact"]}).get(site["contact"]) if site["contact"] else None
             ledger.amend(self.desk, self.act, site, ledger.changed(ledger.facts_of(site, contact), change))
 

@@ -4,8 +4,8 @@ One event is a batch of one. What fails, fails alone; what was decided is writte
 does to notices and to the ledger.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import answers, audit, calendars, ledger
+from service.casework import audit, calendars, ledger
 from service.casework.desk import Desk
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
@@ -73,7 +73,8 @@ class Command:
     """One event that somebody wants for one case. `data` as sent; `versions` that it may have, None where none was said.
 
     `verdict` (a repeated Idempotency-Key) and `malformed` were found before; they are told in their place in the order of
-    errors, once the case is in scope and the role is right.
+    errors, once the case is in scope and the role is right. `by_service`: the service makes an event of the system's in
+    the name of somebody whose decision it follows from.
     """
 
     act: Act
@@ -84,6 +85,7 @@ class Command:
     reason: str | None = None
     verdict: ServiceError | None = None
     malformed: ServiceError | None = None
+    by_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Applied:
 
 
 @dataclass(slots=True)
-class Batch:
+class _Batch:
     """What the decisions of one batch add up to, to be written set-wise."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
@@ -104,12 +106,7 @@ class Batch:
     opened: dict[str, dict[str, Any]] = field(default_factory=dict)
     entered: list[dict[str, Any]] = field(default_factory=list)
     left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
-    graded: list[tuple[Act, Standing]] = field(default_factory=list)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing but cases and their histories is touched."""
-        return not (self.opened or self.entered or self.left or self.graded)
+    graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
 
 
 def apply_events(
@@ -124,33 +121,18 @@ def apply_events(
 
     `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
     """
-    outcomes, batch = _decide_all(desk, commands, _LOCK, notice)
-    failed = any(isinstance(outcome, ServiceError) for outcome in outcomes)
-    if not dry_run and not (all_or_nothing and failed):
-        _write(desk, batch)
-    return outcomes
-
-
-def decide_unlocked(desk: Desk, commands: Sequence[Command]) -> tuple[list[Applied | ServiceError], Batch]:
-    """Decide every command in order on cases that are read and not locked: nothing is written.
-
-    What was decided is good only if `write_at_once` then writes it: where a case has moved on meanwhile, it will not.
-    """
-    return _decide_all(desk, commands, _READ_BESIDE, None)
-
-
-def _decide_all(
-    desk: Desk, commands: Sequence[Command], statement: dict[str, Any], notice: str | None
-) -> tuple[list[Applied | ServiceError], Batch]:
-    cases = _find(desk, {command.case for command in commands}, statement)
-    batch = Batch()
+    cases = _lock(desk, {command.case for command in commands})
+    batch = _Batch()
     outcomes: list[Applied | ServiceError] = []
     for command in commands:
         try:
             outcomes.append(_apply(desk, command, cases.get(command.case), batch, notice))
         except ServiceError as error:
             outcomes.append(error)
-    return outcomes, batch
+    failed = any(isinstance(outcome, ServiceError) for outcome in outcomes)
+    if not dry_run and not (all_or_nothing and failed):
+        _write(desk, batch)
+    return outcomes
 
 
 class NotApplied(ServiceError):
@@ -172,8 +154,17 @@ def _of_ids(statement: Any) -> dict[str, Any]:
 
 
 # The revision of the calendar comes with the cases: asked for by itself, it would cost every batch a round trip.
-_LOCK = _of_ids(WITH_SITE.add_columns(calendars.REVISION).order_by(_CASES.c.id).with_for_update(of=_CASES))
-_READ_BESIDE = _of_ids(WITH_SITE.add_columns(calendars.REVISION))
+# So does the instant of the case's newest entry: none is earlier than the one before it.
+_HEAD_AT = (
+    select(audit.AT)
+    .where(_CASES.c.id == audit.OF_SUBJECT, audit.OF_TYPE == "case", _CASES.c.version == audit.OF_VERSION)
+    .scalar_subquery()
+)
+_LOCK = _of_ids(
+    WITH_SITE.add_columns(calendars.REVISION, _HEAD_AT.label("head_at"))
+    .order_by(_CASES.c.id)
+    .with_for_update(of=_CASES)
+)
 _READ = _of_ids(WITH_SITE)
 
 
@@ -183,35 +174,41 @@ def read_many(tx: Connection, ids: Collection[str]) -> dict[str, Standing]:
     return {row["id"]: standing(row) for row in rows}
 
 
-def _find(desk: Desk, ids: set[str], statement: dict[str, Any]) -> dict[str, Standing]:
-    rows = desk.tx.execute(statement[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
+def _lock(desk: Desk, ids: set[str]) -> dict[str, Standing]:
+    rows = desk.tx.execute(_LOCK[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
     if rows:
         desk.know_calendar(rows[0]["calendar_revision"])
-    return {row["id"]: standing(row) for row in rows}
+    stands = {row["id"]: standing(row) for row in rows}
+    for each in stands.values():
+        if each.row["head_at"] is None:  # changed while we waited for its lock: the entry was not there when we began
+            each.row["head_at"] = audit.at_of(desk.tx, "case", each.case.id, each.version)
+    return stands
 
 
-def _apply(desk: Desk, command: Command, stands: Standing | None, batch: Batch, notice: str | None) -> Applied:
+def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch, notice: str | None) -> Applied:
     caller = command.act.caller
     if stands is None or not caller.sees(
         unit=stands.row["unit"], case=command.case, enterprise=stands.row["enterprise"]
     ):
         raise NotFound
-    if caller.role != Role.SYSTEM:
+    role = Role.SYSTEM if command.by_service else caller.role
+    if role != Role.SYSTEM:
         access.require(caller, "cases.move")
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
     event = lifecycle.programme.event_by_name.get(command.event) if isinstance(command.event, str) else None
-    if event is not None and caller.role not in event.roles:
-        raise NotYourRole
+    if event is not None and role not in event.roles:
+        raise NotYourRole.but(caller.role, *event.roles)
     if command.verdict is not None:
         raise command.verdict
     if command.versions is None:
         raise VersionMissing
     if stands.version not in command.versions:
-        raise VersionStale(version=stands.version)
+        raise VersionStale.unless_quoted(command.versions, stands.version)
     if command.malformed is not None:
         raise command.malformed
     if event is None:
         raise Malformed(_unknown_event(lifecycle, command.event))
+    command = replace(command, act=command.act.not_before(stands.row["head_at"]))
     decision = _decide(desk, lifecycle, event, command, stands, notice)
     return _record(command, decision, stands, lifecycle, batch)
 
@@ -290,13 +287,13 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     return lifecycle.offers(facts_of(desk, act, stands))
 
 
-def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: Batch) -> Applied:
+def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:
     entry, after = next_entry(
         command.act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle
     )
     batch.entries.append(entry)
     batch.touched[after.case.id] = after
-    _note_effects(command.act, decision, after, batch)
+    _note_effects(command.act, decision, after, lifecycle, batch)
     stands.row, stands.case, stands.document = after.row, after.case, after.document
     return Applied(after, audit.entry_id(entry), entry["hash"])
 
@@ -314,6 +311,7 @@ def next_entry(
     )
     row = {**stands.row, **columns(case, lifecycle), "facts": to_json(document).decode()}
     row["version"], row["head"], row["stalled"] = stands.version + 1, entry["hash"], None
+    row["head_at"] = act.at
     return entry, Standing(row, case, document)
 
 
@@ -329,7 +327,7 @@ def columns(case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
     }
 
 
-def _note_effects(act: Act, decision: Decision, after: Standing, batch: Batch) -> None:
+def _note_effects(act: Act, decision: Decision, after: Standing, lifecycle: Lifecycle, batch: _Batch) -> None:
     """What the event does to other things: the notice it opens, enters or leaves, the grade in the ledger."""
     was, is_ = decision.before.notice, decision.after.notice
     if is_ is not None and was is None and decision.event.kind == "publish":
@@ -345,8 +343,9 @@ def _note_effects(act: Act, decision: Decision, after: Standing, batch: Batch) -
         batch.left.append((act, is_.id, after.case.id, None))
     elif was is not None and is_ is None:
         batch.left.append((act, was.id, after.case.id, decision.event.kind))
-    if decision.event.kind == "recognise":
-        batch.graded.append((act, after))
+    recognised = lifecycle.is_recognised(decision.after)
+    if recognised != lifecycle.is_recognised(decision.before):
+        batch.graded.append((act, decision, recognised))
 
 
 def _shown(stands: Standing) -> dict[str, Any]:
@@ -363,7 +362,7 @@ def _shown(stands: Standing) -> dict[str, Any]:
     }
 
 
-def _write(desk: Desk, batch: Batch) -> None:
+def _write(desk: Desk, batch: _Batch) -> None:
     for notice_id, opened in batch.opened.items():
         _open_notice(desk.tx, notice_id, opened)
     if batch.touched:
@@ -372,8 +371,8 @@ def _write(desk: Desk, batch: Batch) -> None:
         desk.tx.execute(_ENTRIES.insert(), batch.entered)
     for act, notice_id, case_id, left_as in batch.left:
         _leave_notice(desk.tx, act, notice_id, case_id, left_as)
-    for act, stands in batch.graded:
-        ledger.record_grade(desk, act, stands.case)
+    for act, decision, recognised in batch.graded:
+        ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)
 
 
 _UPDATED = (
@@ -400,25 +399,8 @@ _RECORD_SET = audit.append_set(1).add_cte(_UPDATE_SET.returning(_CASES.c.id).cte
 
 def write_rows(tx: Connection, cases: Sequence[Standing], entries: Sequence[dict[str, Any]]) -> None:
     """Write cases that were locked in this transaction and the entries that say why, set-wise."""
-    write_set(tx, [(_UPDATE, _updates(cases)), (audit.APPEND, entries)], _RECORD_SET)
-
-
-def _updates(cases: Iterable[Standing]) -> list[dict[str, Any]]:
-    return [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
-
-
-_AT_ONCE = _RECORD_SET.add_cte(answers.keep_set(2).cte("kept"))
-
-
-def write_at_once(tx: Connection, batch: Batch, kept: list[dict[str, Any]]) -> None:
-    """Write a plain batch that was decided unlocked, and the answers kept with it, by one statement: all of it or
-    nothing, on a connection without a transaction too. Only on PostgreSQL.
-
-    Raises IntegrityError where a case has moved on meanwhile: two entries cannot make the same version of a thing.
-    """
-    sets = [(_UPDATE, _updates(batch.touched.values())), (audit.APPEND, batch.entries), (answers.KEEP, kept)]
-    if any(rows for _, rows in sets):
-        write_set(tx, sets, _AT_ONCE)
+    rows = [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
+    write_set(tx, [(_UPDATE, rows), (audit.APPEND, entries)], _RECORD_SET)
 
 
 def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:

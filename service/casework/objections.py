@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
 from service import access
-from service.access import SYSTEM, Act, Caller, hashed
+from service.access import Act, Caller, hashed
 from service.casework import audit, moves, private
 from service.casework.desk import Desk
 from service.casework.moves import WITH_SITE, Applied, Command, standing
 from service.errors import Conflict, EventRefused, Malformed, NotFound, ServiceError, VersionStale
 from service.storage.tables import AuditEntry, CaseRow, Notice, Objection, table
+from workflows.case import load
 from workflows.faults import fault
 from workflows.persons import folded
 from workflows.programme import Role
@@ -39,9 +41,17 @@ class ObjectionDecided(Conflict):
 
 
 def lodge(
-    desk: Desk, at: datetime, request_id: str | None, notice_id: str, case_id: str, reasons: str, contact: Any
-) -> tuple[dict[str, Any], str]:
-    """Take an objection to one entry of a running notice; its row, and the receipt, which is shown once.
+    desk: Desk,
+    at: datetime,
+    request_id: str | None,
+    notice_id: str,
+    case_id: str,
+    reasons: str,
+    contact: Any,
+    *,
+    receipt: str,
+) -> dict[str, Any]:
+    """Take an objection to one entry of a running notice; its row. Only the hash of its `receipt` is kept.
 
     Raises NotFound, Malformed for a case that is not in the notice, NoticeOver.
     """
@@ -52,13 +62,16 @@ def lodge(
     case_row = desk.tx.execute(locked).mappings().one_or_none()
     entered = moves.entry_of(desk.tx, notice_id, case_id)
     if case_row is None or entered is None:
-        raise Malformed(fault("not_in_notice", "case", "该公示中没有这一企业", "this case is not in the notice", "P6"))
+        raise Malformed(fault("not_in_notice", "case", "该公示中没有这一企业", "this case is not in the notice"))
+    # With the case locked: the tick may have recognised it meanwhile, whatever the entry still says.
+    stands_in = load(from_json(case_row["facts"])).notice
     if at >= end_of_day(notice["ends_on"]) or entered["left_as"] is not None:
+        raise NoticeOver
+    if stands_in is None or stands_in.id != notice_id or case_row["recognised_grade"] is not None:
         raise NoticeOver
     lifecycle = desk.lifecycle(case_row["programme"], case_row["programme_version"])
     due = desk.calendar.add(legal_day(at), lifecycle.programme.spans.objection.working_days)
     kept, commitment = private.keep(desk.tx, desk.chance, contact, at) if contact else (None, None)
-    receipt = desk.chance.hex(160)
     objection_id = desk.chance.id(at)
     data = {"notice": notice_id, "case": case_id, "reasons": reasons, "due_on": str(due.due_on)}
     if commitment:
@@ -83,7 +96,7 @@ def lodge(
         "head": head,
     }  # fmt: skip
     desk.tx.execute(_OBJECTIONS.insert().values(**row))
-    return row, receipt
+    return row
 
 
 def by_receipt(tx: Connection, receipt: str) -> dict[str, Any]:
@@ -145,23 +158,25 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
         raise VersionStale(version=objection["version"])
     if objection["state"] != "open":
         raise ObjectionDecided
-    _require_no_part(desk.tx, act, stands)
+    _require_no_part(desk, act, stands, end_of_day(objection["due_on"]))
     others = (
         [row for row in objections.values() if row["state"] == "open" and row["id"] != objection_id] if upheld else []
     )
     if upheld:
-        _uphold(desk, act, stands, seen["notice"], [finding, *(row["reasons"] for row in others)])
+        ids = [objection_id, *(row["id"] for row in others)]
+        _uphold(desk, act, stands, seen["notice"], ids, [finding, *(row["reasons"] for row in others)])
     decided = _record(desk, act, objection, upheld=upheld, finding=finding)
     for row in others:
         _record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id)
-    return {**decided, "contact": seen["contact"]}
+    return {**decided, "contact": None}  # the answer is kept under its key: who objected is read from the objection
 
 
-def _require_no_part(tx: Connection, act: Act, stands: moves.Standing) -> None:
+def _require_no_part(desk: Desk, act: Act, stands: moves.Standing, until: datetime) -> None:
     statement = select(_AUDIT.c.actor_name).where(
         _AUDIT.c.subject_type == "case", _AUDIT.c.subject_id == stands.case.id
     )
-    took_part = {folded(name) for name in (*stands.case.people, *tx.execute(statement).scalars())}
+    took_part = {folded(name) for name in (*stands.case.people, *desk.tx.execute(statement).scalars())}
+    programme = desk.lifecycle(stands.case.programme, stands.case.programme_version).programme
     if folded(act.caller.name) in took_part:
         raise EventRefused(
             None,
@@ -172,25 +187,26 @@ def _require_no_part(tx: Connection, act: Act, stands: moves.Standing) -> None:
                         f"{act.caller.name} 参与过该企业的办理，须回避；请由未参与的人员处理异议",
                         f"{act.caller.name} took part in this case: somebody who did not must decide",
                     ),
-                    "R4",
+                    programme.cites.persons,
                     None,
-                    Role.PROVINCE,
+                    Role.UNIT,
+                    until,
                 ),
             ),
         )
 
 
-def _uphold(desk: Desk, act: Act, stands: moves.Standing, notice_id: str, findings: list[str]) -> None:
+def _uphold(
+    desk: Desk, act: Act, stands: moves.Standing, notice_id: str, objection_ids: list[str], findings: list[str]
+) -> None:
     if stands.case.notice is None or stands.case.notice.id != notice_id:
         raise NoticeOver
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
     event = lifecycle.programme.event_of_kind("uphold_objection")
     if event is None:
         raise NotFound
-    by_decision = Act(Caller(act.caller.id, act.caller.name, SYSTEM.role), act.at, act.request_id)
-    command = Command(
-        by_decision, stands.case.id, event.name, {"findings": findings}, frozenset({stands.version}), findings[0]
-    )
+    data = {"findings": findings, "objections": objection_ids}
+    command = Command(act, stands.case.id, event.name, data, frozenset({stands.version}), findings[0], by_service=True)
     (outcome,) = moves.apply_events(desk, [command])
     if isinstance(outcome, ServiceError):
         raise outcome

@@ -104,9 +104,9 @@ def publish(tx: Connection, act: Act, source: str) -> bool:
 
 
 def publish_packaged(tx: Connection, act: Act) -> None:
-    """Load every packaged programme that is not there yet."""
+    """Load every packaged version that is not there yet. A version that is there stays as it was published."""
     for source in packaged_sources().values():
         programme = load(source)
-        there = tx.execute(select(_VERSIONS.c.version).where(_VERSIONS.c.programme == programme.id)).first()
-        if there is None:
+        known = (_VERSIONS.c.programme == programme.id) & (_VERSIONS.c.version == programme.version)
+        if tx.execute(select(_VERSIONS.c.version).where(known)).first() is None:
             publish(tx, act, source)

@@ -9,10 +9,12 @@ from service.access import Act, hashed
 from service.casework import audit
 from service.casework.desk import Desk
 from service.errors import NotFound
-from service.storage.tables import Token, table
+from service.storage.tables import CaseRow, Enterprise, Token, table
+from workflows.persons import mixes_alphabets
 from workflows.programme import Role
+from workflows.values import is_shown
 
-_TOKENS = table(Token)
+_TOKENS, _CASES, _SITES = table(Token), table(CaseRow), table(Enterprise)
 
 
 def create(
@@ -28,6 +30,9 @@ def create(
 ) -> str:
     """Make a token; its secret, which is not kept. Raises ValueError where role and scope do not fit."""
     _check(desk, role, unit, cases, enterprises)
+    # The name is compared with those of a case: one that reads like another must be the other.
+    if not name or not all(map(is_shown, name)) or mixes_alphabets(name):
+        raise ValueError("--name must be written in characters that are shown, of one alphabet")
     secret = f"jinji_{desk.chance.hex(256)}"
     token_id = desk.chance.id(act.at)
     facts: dict[str, Any] = {
@@ -64,6 +69,10 @@ def _check(desk: Desk, role: Role, unit: str | None, cases: tuple[str, ...], ent
         raise ValueError("only experts and enterprises are given cases")
     if role != Role.ENTERPRISE and enterprises:
         raise ValueError("only a token of role enterprise has --enterprise")
+    for rows, ids in ((_CASES, cases), (_SITES, enterprises)):
+        known = set(desk.tx.execute(select(rows.c.id).where(rows.c.id.in_(ids))).scalars())
+        if unknown := sorted(set(ids) - known):
+            raise ValueError(f"no {'case' if rows is _CASES else 'site'} {', '.join(unknown)}")
 
 
 def revoke(desk: Desk, act: Act, token_id: str, reason: str | None = None) -> None:

@@ -170,6 +170,8 @@ def _chain_breaks(row: Any, last: Any) -> Iterator[Break]:
             yield here("link")
         if row["version"] != last["version"] + 1:
             yield here("gap")
+        if row["at"] < last["at"]:
+            yield here("time goes back")
 
 
 def _thing_breaks(tx: Connection, kind: str, thing: str, told: _Told) -> Iterator[Break]:

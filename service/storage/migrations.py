@@ -5,8 +5,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from service.storage.db import Database
-
 
 def _folder() -> Path:
     """Where env.py and versions/ stand: beside the packages, in a checkout as in the container."""
@@ -40,14 +38,14 @@ def revision(tx: Connection) -> str | None:
     return found
 
 
-def upgrade(db: Database) -> None:
-    """Bring the database to the newest revision, in one transaction."""
-    with db.transaction() as tx:
-        upgrade_in(tx)
+def alone(tx: Connection) -> None:
+    """Wait until nobody else migrates this database, and keep others waiting until the transaction ends."""
+    if tx.dialect.name == "postgresql":  # on SQLite a writing transaction is alone from its beginning
+        tx.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('jinji migrate'))")
 
 
 def upgrade_in(tx: Connection) -> None:
-    """The same on a transaction that somebody else commits."""
+    """Bring the database to the newest revision, on a transaction that somebody else commits."""
     if revision(tx) == newest():
         return
     from alembic import command

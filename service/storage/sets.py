@@ -1,4 +1,4 @@
-"""Writing many rows by one statement.
+"""Writing, and asking for, many rows by one statement.
 
 PostgreSQL is sent them as JSON texts: one round trip, and one prepared statement however many they are. SQLite, to
 which the way is short, takes them one after another.
@@ -17,6 +17,13 @@ def sent_rows(place: int, columns: Mapping[str, Any]) -> Any:
     sent = func.json_to_recordset(cast(bindparam(f"rows_{place}", type_=String), JSON))
     typed = sent.table_valued(*(Column(name, column.type) for name, column in columns.items()))
     return typed.render_derived(with_types=True).c
+
+
+def read_set(tx: Connection, one: Executable, many: Executable, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    """What is found for all of `rows`: `one` asks by one row's values, `many` reads them all by `sent_rows(0, …)`."""
+    if tx.dialect.name == "sqlite":
+        return [found for row in rows for found in tx.execute(one, row)]
+    return list(tx.execute(many, {"rows_0": to_json(rows).decode()}))
 
 
 def write_set(

@@ -15,6 +15,12 @@ def get(tx: Connection, name: str) -> str | None:
     return value
 
 
+def get_locked(tx: Connection, name: str) -> str | None:
+    """The value, kept from changes by others until this transaction ends."""
+    value: str | None = tx.execute(select(_STAMPS.c.value).where(_STAMPS.c.name == name).with_for_update()).scalar()
+    return value
+
+
 def named(name: str) -> Any:
     """The value as part of another statement."""
     return select(_STAMPS.c.value).where(_STAMPS.c.name == name).scalar_subquery()

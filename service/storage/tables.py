@@ -1,36 +1,12 @@
 """The rows: SQLModel tables without rules. Instants are UTC, JSON is canonical text."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, Text, TypeDecorator, UniqueConstraint
-from sqlalchemy.engine import Dialect
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware instant, stored in UTC; SQLite, which keeps no zone, gives it back aware too.
-
-    Raises ValueError for an instant without zone.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the driver: in UTC, without zone where the engine keeps none."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant without zone cannot be stored")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the driver: aware, in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+from notifications.instants import UTCDateTime as UTCDateTime  # the migrations know it by its place here
 
 
 class Stamp(SQLModel, table=True):

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from service.access import SYSTEM
+from service.api.audit import _cell
 from service.casework import audit, private, verification
 from service.storage.tables import Enterprise, PrivateText, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
@@ -305,3 +306,14 @@ def test_a_database_error_does_not_tell_its_parameters(world: World) -> None:
         tx.execute(table(PrivateText).insert(), [{"id": "same", "salt": "s", "text": CONTACT["phone"]}] * 2)
     assert CONTACT["phone"] not in str(caught.value).partition("\n")[2]
     assert "parameters hidden" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "＝1+1", "\u200b=1", " =1", "\t=1", "＠SUM(A1)", "-1", "＋1", "\ufeff\u200b－1", "\r=1"]
+)
+def test_no_cell_of_the_sheet_is_a_formula(text: str) -> None:
+    assert _cell(text) == f"'{text}"
+
+
+def test_other_cells_stand_as_they_are() -> None:
+    assert [_cell(value) for value in ("放弃", "a=b", None, 3)] == ["放弃", "a=b", None, 3]

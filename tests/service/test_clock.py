@@ -1,5 +1,6 @@
 """The clock by REST: it jumps from due instant to due instant, never backwards, and only where it is virtual."""
 
+from datetime import datetime
 from pathlib import Path
 
 from service.access import SYSTEM, Act
@@ -100,6 +101,15 @@ def test_who_moved_the_clock_stands_in_the_audit(world: World) -> None:
     (entry,) = world.call("auditor", "GET", "/audit?subject_type=clock").json()["items"]
     assert (entry["actor"]["name"], entry["action"], entry["request_id"]) == ("admin", "move", "moving-it-1")
     assert entry["data"] == {"from": "2024-05-20T01:00:00.000000Z", "to": "2024-06-03T01:00:00.000000Z"}
+
+
+def test_the_audit_tells_where_a_move_began_however_often_it_stopped(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    since = world.call("admin", "GET", "/clock").json()["now"]
+    assert world.at("2025-02-10")["ticks"] > 2
+    entry = world.call("auditor", "GET", "/audit?subject_type=clock").json()["items"][0]
+    assert datetime.fromisoformat(entry["data"]["from"]) == datetime.fromisoformat(since)
 
 
 def test_a_real_clock_is_read_but_not_moved_by_anybody(tmp_path: Path) -> None:

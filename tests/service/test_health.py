@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
-from service import clock
+import pytest
+
+from service import clock, scheduler
+from service.casework import sweep
+from service.errors import DatabaseAway
 from service.storage.db import Database
 from tests.service.world import ZHENGZHOU, World
 
@@ -39,6 +43,19 @@ def test_it_is_not_ready_when_the_ticker_has_been_silent(world: World) -> None:
     ready = world.client.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]["ticker"]["ok"]) == (503, False)
     world.at("2024-05-21")
+    assert world.client.get("/health/ready").status_code == 200
+
+
+def test_it_is_not_ready_when_its_last_tick_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise DatabaseAway
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "run", full)
+        scheduler._safely(world.running)
+    ready = world.client.get("/health/ready")
+    assert (ready.status_code, ready.json()["checks"]["ticker"]["failed"]) == (503, True)
+    scheduler._safely(world.running)
     assert world.client.get("/health/ready").status_code == 200
 
 

@@ -73,7 +73,7 @@ def test_a_public_objection_with_its_key_is_lodged_once_with_the_same_receipt(wo
     case = world.listed()
     notice = world.published(case)["notice"]["id"]
     path, body = f"/public/notices/{notice}/objections", {"case": case, "reasons": "有异议"}
-    first, again = (world.call(None, "POST", path, body, key="mine") for _ in range(2))
+    first, again = (world.call(None, "POST", path, body, key="an-own-key-of-mine") for _ in range(2))
     assert first.json()["receipt"] == again.json()["receipt"]
     assert _replayed(again)
     assert len(world.call(OFFICER, "GET", "/objections").json()["items"]) == 1

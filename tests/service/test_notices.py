@@ -3,6 +3,13 @@
 import json
 from typing import Any
 
+import pytest
+from sqlalchemy import select
+
+from service.casework import objections
+from service.casework.desk import Desk
+from service.casework.objections import NoticeOver
+from service.storage.tables import StoredAnswer, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 
 OFFICER, SECOND = f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}"
@@ -308,3 +315,49 @@ def test_a_decision_after_ten_working_days_is_marked_late(world: World) -> None:
     _decide(world, late, upheld=False)
     told = [world.call("auditor", "GET", f"/audit?subject={each}").json()["items"][0] for each in (in_time, late)]
     assert [entry["data"]["late"] for entry in told] == [False, True]
+
+
+def test_nobody_objects_to_what_was_recognised_meanwhile_though_the_request_came_in_time(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    in_time = world.now()
+    world.at("2024-09-12")
+    assert world.case(case)["state"] == "recognised"
+    with world.running.db.transaction() as tx, pytest.raises(NoticeOver):
+        objections.lodge(Desk(tx, world.running.books), in_time, None, notice, case, "迟到", None, receipt="r")
+
+
+def test_no_stored_answer_holds_a_contact_or_a_receipt(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    contact = {"name": "诸葛证人", "phone": "0371-64445566"}
+    path, body = f"/public/notices/{notice}/objections", {"case": case, "reasons": "不实", "contact": contact}
+    first, again = (world.call(None, "POST", path, body, key="0123456789abcdef") for _ in range(2))
+    receipt = first.json()["receipt"]
+    assert (first.status_code, first.headers["location"]) == (201, f"/api/v1/public/objections/{receipt}")
+    assert (again.json(), again.headers["location"]) == (first.json(), first.headers["location"])
+    assert again.headers["idempotent-replayed"] == "true"
+    assert world.call(None, "GET", f"/public/objections/{receipt}").json()["state"] == "open"
+    objection = world.call(SECOND, "GET", "/objections").json()["items"][0]["id"]
+    decided = world.call(
+        SECOND, "POST", f"/objections/{objection}/decide", {"upheld": False, "finding": "不实"}, version=1, key="d"
+    )
+    assert (decided.status_code, decided.json()["contact"]) == (200, None)
+    assert world.call(SECOND, "GET", f"/objections/{objection}").json()["contact"] == contact
+    with world.running.db.reading() as tx:
+        stored = repr(tx.execute(select(table(StoredAnswer))).all())
+    assert "decided_at" in stored
+    assert receipt not in stored
+    assert "诸葛证人" not in stored
+
+
+def test_the_same_objection_after_its_answer_was_forgotten_is_not_lodged_again(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    path, body = f"/public/notices/{notice}/objections", {"case": case, "reasons": "不实"}
+    first = world.call(None, "POST", path, body, key="0123456789abcdef")
+    world.at("2024-09-06T09:00:00+08:00")
+    world.at("2024-09-06T10:00:00+08:00")
+    again = world.call(None, "POST", path, body, key="0123456789abcdef")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert len(world.call(SECOND, "GET", "/objections").json()["items"]) == 1

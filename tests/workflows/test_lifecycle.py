@@ -573,3 +573,107 @@ def test_r4_a_violation_cancels_the_eligibility_from_every_state(state: str) -> 
     assert walk.case.state == "disqualified"
     assert walk.case.disqualification is not None
     assert walk.case.disqualification.document == "豫环罚〔2024〕1号"
+
+
+# --- what the reviews found ---------------------------------------------------------------------------------------------
+
+
+def _ordered() -> Walk:
+    """A case that the province ordered to put something right."""
+    walk = Walk().to("accepted")
+    walk.go("spot_check", check("rectify"), at="2024-08-06", by=PROVINCE)
+    walk.go("order_rectification", {"review_on": "2024-10-08", "measures": [MEASURE]}, at="2024-08-07", by=PROVINCE)
+    return walk
+
+
+@pytest.mark.parametrize("sent", [{"drop": [2]}, {"change": [{"number": 2, "due_on": "2024-12-31"}]}])
+def test_p5_what_the_province_ordered_is_not_the_units_to_change_or_drop(sent: Any) -> None:
+    assert set(_ordered().refusal("amend_plan", sent, at="2024-08-08", reason="调整")) == {"measure_ordered"}
+    assert _ordered().go("amend_plan", {"drop": [1]}, at="2024-08-08", reason="调整").measures[0].ordered
+
+
+def test_p5_the_fast_track_does_not_lead_past_what_the_province_ordered() -> None:
+    walk = _ordered()
+    sent = {**DECLARATION, "declared_on": "2024-08-08"}
+    assert set(walk.refusal("fast_track", sent, at="2024-08-08")) == {"ordered_not_done"}
+    walk.go(
+        "report_progress", {**REPORT, "month": "2024-08", "assessed_on": "2024-08-20", "done": [2]}, at="2024-08-20"
+    )
+    assert walk.go("fast_track", sent, at="2024-08-21").state == "accepted"
+
+
+def test_w4_a_number_of_a_measure_is_never_given_twice() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("amend_plan", {"add": [MEASURE]}, at="2024-06-20", reason="增补")
+    walk.go("amend_plan", {"drop": [2]}, at="2024-06-21", reason="取消")
+    walk.go("amend_plan", {"add": [MEASURE]}, at="2024-06-22", reason="增补")
+    assert [measure.number for measure in walk.case.measures] == [1, 3]
+
+
+@pytest.mark.parametrize(("at", "until"), [("2024-11-20", "2025-02-01 00:00"), ("2024-05-31", "2024-11-16 00:00")])
+def test_a_soft_window_that_has_passed_does_not_say_that_it_was_the_last_moment(at: str, until: str) -> None:
+    sent = {**PRE_ASSESSMENT, "assessed_on": "2024-05-30"}
+    assert Walk().to("listed").refusal("pre_assess", sent, at=at)["reason_required"].until == instant(until)
+
+
+def test_r4_a_correction_tells_its_own_last_moment_and_none_where_it_is_never_possible() -> None:
+    reasons = Walk().to("published").refusal("correct", at="2024-09-04", by=PROVINCE, reason="更正")
+    assert (reasons["not_your_event"].until, reasons["not_your_event"].who) == (instant("2024-09-11 00:00"), "unit")
+    never = Walk().to("recognised").refusal("correct", at="2024-09-12", by=SECOND, reason="更正")["not_correctable"]
+    assert (never.until, never.who) == (None, None)
+
+
+def test_r4_a_unit_does_not_undo_what_the_province_did() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("disqualify", EXAMPLES["disqualify"], at="2024-06-21", by=PROVINCE)
+    assert set(walk.refusal("correct", at="2024-06-22", by=SECOND, reason="更正")) == {"not_your_event"}
+
+
+def test_r4_a_correction_leaves_what_was_amended_by_hand() -> None:
+    walk = Walk().to("pre_assessed")
+    walk.case = load({**dump(walk.case), "officer": "新负责人", "remark": "补充"})
+    corrected = walk.go("correct", at="2024-06-04", by=SECOND, reason="误录")
+    assert (corrected.state, corrected.officer, corrected.remark) == ("listed", "新负责人", "补充")
+
+
+def test_a_wrong_state_does_not_silence_the_other_guards() -> None:
+    reasons = Walk().to("listed").refusal("accept", {**REVIEW, "grade": "A"}, at="2024-07-20")
+    assert {"wrong_state", "no_measures", "grade_above_target"} <= set(reasons)
+
+
+def test_findings_stay_with_the_case_after_a_passed_check() -> None:
+    walk = Walk().to("resubmitted")
+    walk.go("spot_check", check(day="2024-12-18"), at="2024-12-18", by=PROVINCE)
+    assert [finding.answer for finding in walk.case.findings] == ["已整改", "已整改"]
+
+
+def test_offers_say_whether_a_reason_is_needed_and_how_the_case_would_be_marked() -> None:
+    def offer(state: str, event: str, at: str) -> tuple[bool, bool, str | None]:
+        walk = Walk().to(state)
+        (found,) = (each for each in walk.machine.offers(walk.facts(at, OFFICER)) if each.event.name == event)
+        return found.allowed, found.needs_reason, found.flag
+
+    assert offer("listed", "pre_assess", "2024-05-31") == (True, True, "early")
+    assert offer("listed", "pre_assess", "2024-06-03") == (True, False, None)
+    assert offer("pre_assessed", "file_plan", "2024-06-20") == (True, False, "late")
+    assert offer("listed", "withdraw", "2024-06-03") == (True, True, None)
+
+
+def test_a_nested_date_of_something_done_is_not_in_the_future() -> None:
+    equipment = {
+        "category": "production", "before": "旧", "after": "新", "investment_10k_cny": 1, "funding": "self_raised",
+        "started_on": "2024-07-01",
+    }  # fmt: skip
+    walk = Walk().to("pre_assessed")
+    faults = walk.data("file_plan", {**PLAN, "measures": [{**MEASURE, "equipment": equipment}]}, "2024-06-10")
+    assert isinstance(faults, tuple)
+    assert [(fault.code, fault.field) for fault in faults] == [
+        ("in_the_future", "data.measures[0].equipment.started_on")
+    ]
+
+
+def test_a_measure_that_lacks_something_is_not_also_said_to_be_too_few() -> None:
+    measure = {"title": "除尘", "due_on": "2024-09-30"}
+    faults = Walk().to("pre_assessed").data("file_plan", {**PLAN, "measures": [measure]}, "2024-06-10")
+    assert isinstance(faults, tuple)
+    assert [(fault.code, fault.field) for fault in faults] == [("missing", "data.measures[0].kind")]
