@@ -286,8 +286,10 @@ async def move_case(
         return await moved(request, caller, case_id)
     wanted = _wanted(request, caller, case_id, await request.body())
     tried = await run_in_threadpool(_tried, request, wanted)
-    # The version that the case would have is not one to send back.
-    return _response(replace(tried, headers={name: told for name, told in tried.headers.items() if name != "ETag"}))
+    if (would_be := tried.headers.get("ETag")) is not None:
+        # Nothing was changed: what a client sends back is the version that stands, not the one that would be.
+        tried = replace(tried, headers={**tried.headers, "ETag": f'"{int(would_be.strip(chr(34))) - 1}"'})
+    return _response(tried)
 
 
 async def moved(request: Request, caller: Caller, case_id: str) -> Response:

@@ -375,3 +375,13 @@ def test_an_event_answers_the_case_and_the_entry_that_says_so(world: World) -> N
     assert moved["case"] == world.case(case)
     assert moved["entry"] == {"id": f"{case}.2", "hash": moved["case"]["head"]}
     assert moved["case"]["pre_assessment"] == ASSESSED
+
+
+def test_a_dry_run_answers_the_version_that_stands(world: World) -> None:
+    case = world.listed()
+    world.at("2024-06-03")
+    data = {"assessed_on": "2024-06-03", "assessors": ["周教授"], "gaps": {"fugitive": "料场未封闭"}}
+    path, body = f"/cases/{case}/events?dry_run=true", {"event": "pre_assess", "data": data}
+    tried = world.call(f"officer {ZHENGZHOU}", "POST", path, body, version=1)
+    assert (tried.status_code, tried.headers["etag"], tried.json()["case"]["state"]) == (200, '"1"', "pre_assessed")
+    assert world.case(case)["version"] == 1
