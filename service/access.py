@@ -10,11 +10,12 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, false, select, true
 
 from service.errors import NotFound, NotYourRole, Unauthenticated
-from service.storage.tables import AuditEntry, CaseRow, Enterprise, Objection, Token, table
+from service.storage.tables import AuditEntry, CaseRow, Enterprise, Objection, Obligation, Request, Token, table
 from workflows.programme import Role
 
 _TOKENS = table(Token)
 _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
+_OBLIGATIONS, _REQUESTS = table(Obligation), table(Request)
 
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
@@ -33,6 +34,21 @@ MAY: Mapping[str, frozenset[Role]] = {
     "notices.open": frozenset({P, U, X, E}),
     "objections.read": frozenset({A, P, U, D}),
     "objections.decide": frozenset({P, U}),
+    "obligations.read": ANYBODY,
+    "requests.open": frozenset({U, E}),
+    "requests.read": ANYBODY,
+    "requests.assign": frozenset({U}),
+    "requests.answer": frozenset({U}),
+    "contacts.keep": frozenset({A, P, U}),
+    "contacts.read": frozenset({A, P, U, D}),
+    "filings.read": frozenset({A, P, U, D}),
+    "filings.submit": frozenset({U}),
+    "filings.return": frozenset({P}),
+    "board.read": frozenset({A, P, U, D}),
+    "messages.read": frozenset({A, P, U, D}),
+    "messages.retry": frozenset({A, P, U}),
+    "feeds.make": frozenset({A, P, U}),
+    "webhooks.keep": frozenset({A, P, U}),
     "audit.read": ANYBODY,
     "audit.verify": ANYBODY,
     "clock.read": ANYBODY,
@@ -124,6 +140,29 @@ def objections_seen(caller: Caller) -> ColumnElement[bool]:
     if caller.sees_all:
         return true()
     return _OBJECTIONS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
+def obligations_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `obligations` is in scope: a unit sees what it owes, and what is about it."""
+    if caller.sees_all:
+        return true()
+    if caller.role == Role.UNIT:
+        return (_OBLIGATIONS.c.unit == caller.unit) | (_OBLIGATIONS.c.area == caller.unit)  # type: ignore[no-any-return]
+    return _of_case_or_site(caller, _OBLIGATIONS)
+
+
+def requests_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `requests` is in scope."""
+    if caller.sees_all:
+        return true()
+    if caller.role == Role.UNIT:
+        return _REQUESTS.c.unit == caller.unit  # type: ignore[no-any-return]
+    return _of_case_or_site(caller, _REQUESTS)
+
+
+def _of_case_or_site(caller: Caller, rows: Any) -> ColumnElement[bool]:
+    of_case: ColumnElement[bool] = rows.c.case_id.in_(caller.cases)
+    return of_case | rows.c.enterprise.in_(caller.enterprises) if caller.role == Role.ENTERPRISE else of_case
 
 
 def audit_seen(caller: Caller) -> ColumnElement[bool]:

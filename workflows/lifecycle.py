@@ -195,11 +195,6 @@ class Lifecycle:
             if known:
                 yield event, max(known)
 
-    def owed_at(self, case: Case) -> datetime | None:
-        """The end of the day by which the plan wants the case to have left its state; None where it does not say."""
-        owed_by = self.programme.state_by_id[case.state].owed_by
-        return end_of_day(self.programme.date_by_id[owed_by].due_on) if owed_by else None
-
     def is_recognised(self, case: Case) -> bool:
         """Whether the case stands where recognition leads."""
         event = self.programme.event_of_kind("recognise")

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -13,9 +13,10 @@ from annotated_types import Ge, MinLen
 from pydantic import Field, TypeAdapter, ValidationError
 
 from workflows.errors import ProgrammeRefused
+from workflows.ladders import FORBID as FORBID
+from workflows.ladders import Ladder, OfficeHours
 from workflows.text import Text
 
-FORBID: dict[str, Any] = {"extra": "forbid", "arbitrary_types_allowed": True}
 # A quoted date would be read like one, but nothing that looks for dates in the file would find it.
 PlanDay = Annotated[date, Field(strict=True)]
 
@@ -116,13 +117,12 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of a case. `owed_by` names the date by which the plan wants the case to have left it."""
+    """A state of a case."""
 
     __pydantic_config__: ClassVar[Any] = FORBID
     id: str
     name: Text
     final: bool = False
-    owed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,28 +226,12 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeHours:
-    """Between which times of a working day, in the programme's time zone, reminders go out."""
-
-    __pydantic_config__: ClassVar[Any] = FORBID
-    opens: time
-    closes: time
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """The rungs of reminders that lead up to, and past, a due date: one ladder for each kind of obligation, named so."""
-
-    __pydantic_config__: ClassVar[Any] = FORBID
-    id: str
-    rungs: Annotated[tuple[str, ...], MinLen(1)]
-
-
-@dataclass(frozen=True, slots=True)
 class DateRule:
     """A date of the plan: who owes what by the end of which day. A hard one refuses, a soft one marks and reminds.
 
-    On a day off it stays where it is unless it `rolls` to the next working day.
+    On a day off it stays where it is unless it `rolls` to the next working day. A case owes it while it stands in one of
+    the states `owed_in`, and `when` names what else must be so (`obligations.WHEN`). A case that comes there only when
+    the day is over owes it by the date `late` instead, or not at all.
     """
 
     __pydantic_config__: ClassVar[Any] = FORBID
@@ -259,6 +243,9 @@ class DateRule:
     ladder: str
     clause: str
     rolls: bool = False
+    owed_in: tuple[str, ...] = ()
+    when: str | None = None
+    late: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +383,12 @@ class Programme:
     def ladder_by_id(self) -> dict[str, Ladder]:
         """Ladders by id, which is the kind of obligation."""
         return {ladder.id: ladder for ladder in self.ladders}
+
+    @cached_property
+    def ultra_low_grades(self) -> frozenset[str]:
+        """The grades that demand the ultra-low-emission retrofit: those that the guards of the events ask about."""
+        uses = (use for event in self.events for use in event.guards if use.guard == "ultra_low_done")
+        return frozenset(grade for use in uses for grade in use.given["grades"])
 
     @cached_property
     def form_by_id(self) -> dict[str, Form]:

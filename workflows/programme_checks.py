@@ -19,6 +19,9 @@ from pydantic import ValidationError
 from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
 from workflows.guards import GUARDS, Apart, Correctable, ForGrades, Months
+from workflows.ladders import RUNG
+from workflows.obligations import KINDS as KINDS_OWED
+from workflows.obligations import WHEN
 from workflows.programme import (
     GOES_BACK,
     STAYS,
@@ -37,11 +40,6 @@ from workflows.programme import (
 )
 from workflows.text import Text
 
-# Each has a ladder of its own name.
-_OBLIGATIONS = (
-    "filing", "report", "answer", "stage", "measure", "re_review", "objection", "notice", "resubmission", "ultra_low",
-)  # fmt: skip
-_RUNG = re.compile(r"t-[1-9]\d*|working-day-[1-9]\d*|handed|due|overdue|breach|daily|escalated", re.ASCII)
 _STATE_ID = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _QUOTED_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Which fields of an event's data a guard looks at; a kind of event without them cannot have the guard.
@@ -201,9 +199,12 @@ def _dates_are_known(programme: Programme) -> Iterator[str]:
     dates = programme.date_by_id
     for rule in programme.dates:
         yield from _unknown(f"dates.{rule.id}.ladder", "ladder", rule.ladder, programme.ladder_by_id)
-    for state in programme.states:
-        if state.owed_by is not None:
-            yield from _unknown(f"states.{state.id}.owed_by", "date", state.owed_by, dates)
+        for index, state in enumerate(rule.owed_in):
+            yield from _unknown(f"dates.{rule.id}.owed_in[{index}]", "state", state, programme.state_by_id)
+        if rule.when is not None:
+            yield from _unknown(f"dates.{rule.id}.when", "condition", rule.when, WHEN)
+        if rule.late is not None:
+            yield from _unknown(f"dates.{rule.id}.late", "date", rule.late, dates)
     for index, filing in enumerate(programme.filings):
         yield from _unknown(f"filings[{index}].due", "date", filing.due, dates)
 
@@ -211,13 +212,14 @@ def _dates_are_known(programme: Programme) -> Iterator[str]:
 def _ladders_serve_every_obligation(programme: Programme) -> Iterator[str]:
     for ladder in programme.ladders:
         for index, rung in enumerate(ladder.rungs):
-            if not _RUNG.fullmatch(rung):
+            if not RUNG.fullmatch(rung.id):
                 yield (
-                    f"ladders.{ladder.id}.rungs[{index}]: unknown rung '{rung}'; known: t-N, working-day-N, handed, due, "
-                    "overdue, breach, daily, escalated"
+                    f"ladders.{ladder.id}.rungs[{index}]: unknown rung '{rung.id}'; known: t-N, working-day-N, handed, "
+                    "due, overdue, breach, daily, escalated"
                 )
-        yield from _twice(f"ladders.{ladder.id}.rungs", "the rung", ladder.rungs)
-    for kind in _OBLIGATIONS:
+            elif (rung.id == "escalated") != (rung.after is not None):
+                yield f"ladders.{ladder.id}.rungs.{rung.id}.after: the working days that 'escalated' waits, and no other rung"
+    for kind in KINDS_OWED:
         if kind not in programme.ladder_by_id:
             yield f"ladders: none is called '{kind}'; each kind of obligation needs one"
 

@@ -79,7 +79,7 @@ def read_diagram(
 
 
 def _shown(programme: Programme, language: str) -> dict[str, Any]:
-    rungs = {ladder.id: ladder.rungs for ladder in programme.ladders}
+    rungs = {ladder.id: [rung.id for rung in ladder.rungs] for ladder in programme.ladders}
 
     def area(one: Area) -> dict[str, Any]:
         target = programme.target_by_area[one.code]

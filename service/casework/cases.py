@@ -149,8 +149,8 @@ def amend(
         told |= {"enterprise": {"id": site_row["id"], "version": site_row["version"]}}
     if case == stands.case and site_row is None:
         return stands
-    entry, after = moves.next_entry(act, stands, case, "amend", told, reason, lifecycle)
-    moves.write_rows(desk.tx, [after], [entry])
+    entry, after = moves.next_entry(desk, act, stands, case, "amend", told, reason)
+    moves.write_rows(desk.tx, [after], [entry], after.owes)
     return read(desk.tx, act.caller, case_id)
 
 

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from sqlalchemy import select
 
 from service.access import Act
-from service.casework import audit, ledger, private
+from service.casework import audit, ledger, obligations, private
 from service.casework.desk import Desk
 from service.casework.ledger import SiteFacts, UltraLow
 from service.casework.moves import Applied, Standing, columns
@@ -88,6 +88,7 @@ class _Round:
         self.contacts: list[dict[str, str]] = []
         self.entries: list[dict[str, Any]] = []
         self.cases: list[dict[str, Any]] = []
+        self.owes: list[dict[str, Any]] = []
         self.amended: dict[str, Mapping[str, Any]] = {}
 
     def take(self, item: NewCase) -> Applied:
@@ -264,9 +265,10 @@ class _Round:
             "head": entry["hash"],
             "stalled": None,
             "facts": to_json(document).decode(),
-            **columns(case, lifecycle),
+            **columns(self.desk, case, lifecycle),
         }
         self.cases.append(row)
+        self.owes += obligations.between(lifecycle.programme, self.desk.calendar, None, case, self.act.at)
         self.entries.append(entry)
         self.taken[case.programme, case.enterprise, case.industry] = case.id
         shown = {
@@ -293,6 +295,7 @@ class _Round:
         if self.cases:
             tx.execute(_CASES.insert(), sorted(self.cases, key=lambda row: (row["enterprise"], row["industry"])))
         audit.insert(tx, self.entries)
+        obligations.put(tx, self.owes)
         for site_id, change in self.amended.items():
             site = locked[site_id]
             contact = private.read(tx, {site["contact"]}).get(site["contact"]) if site["contact"] else None

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger
+from service.casework import audit, calendars, ledger, obligations
 from service.casework.desk import Desk
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
@@ -25,6 +25,7 @@ from workflows.events import read_data
 from workflows.facts import Actor, Facts, Site
 from workflows.faults import fault
 from workflows.lifecycle import Decision, Lifecycle, Offer, Refused, replay
+from workflows.obligations import stage_due_at
 from workflows.programme import Event, Role
 from workflows.text import Reason, Text
 
@@ -49,6 +50,7 @@ class Standing:
     row: dict[str, Any]
     case: Case
     document: dict[str, Any]
+    owes: list[dict[str, Any]] = field(default_factory=list)  # rows of obligations that its newest change brought
 
     @property
     def version(self) -> int:
@@ -107,6 +109,7 @@ class _Batch:
     entered: list[dict[str, Any]] = field(default_factory=list)
     left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
     graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
+    owes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def apply_events(
@@ -210,7 +213,7 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
         raise Malformed(_unknown_event(lifecycle, command.event))
     command = replace(command, act=command.act.not_before(stands.row["head_at"]))
     decision = _decide(desk, lifecycle, event, command, stands, notice)
-    return _record(command, decision, stands, lifecycle, batch)
+    return _record(desk, command, decision, stands, lifecycle, batch)
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
@@ -287,11 +290,16 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     return lifecycle.offers(facts_of(desk, act, stands))
 
 
-def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:
+def _record(
+    desk: Desk, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
+) -> Applied:
+    event = decision.event
     entry, after = next_entry(
-        command.act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle
-    )
+        desk, command.act, stands, decision.after, event.name, command.data, command.reason,
+        undone=event.kind == "correct",
+    )  # fmt: skip
     batch.entries.append(entry)
+    batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
     _note_effects(command.act, decision, after, lifecycle, batch)
     stands.row, stands.case, stands.document = after.row, after.case, after.document
@@ -299,9 +307,20 @@ def _record(command: Command, decision: Decision, stands: Standing, lifecycle: L
 
 
 def next_entry(
-    act: Act, stands: Standing, case: Case, action: str, data: Any, reason: str | None, lifecycle: Lifecycle
+    desk: Desk,
+    act: Act,
+    stands: Standing,
+    case: Case,
+    action: str,
+    data: Any,
+    reason: str | None,
+    *,
+    undone: bool = False,
 ) -> tuple[dict[str, Any], Standing]:
-    """The audit row that turns `stands` into `case`, and the case as it stands then."""
+    """The audit row that turns `stands` into `case`, and the case as it stands then with what it owes since.
+
+    `undone`: by a correction.
+    """
     document = dump(case)
     changes = {name: value for name, value in document.items() if stands.document.get(name) != value}
     entry = audit.row_of(
@@ -309,20 +328,22 @@ def next_entry(
             act, "case", case.id, stands.version + 1, action, stands.row["head"], case.unit, reason, data or {}, changes
         )
     )
-    row = {**stands.row, **columns(case, lifecycle), "facts": to_json(document).decode()}
+    lifecycle = desk.lifecycle(case.programme, case.programme_version)
+    owes = obligations.between(lifecycle.programme, desk.calendar, stands.case, case, act.at, undone=undone)
+    row = {**stands.row, **columns(desk, case, lifecycle), "facts": to_json(document).decode()}
     row["version"], row["head"], row["stalled"] = stands.version + 1, entry["hash"], None
     row["head_at"] = act.at
-    return entry, Standing(row, case, document)
+    return entry, Standing(row, case, document, owes)
 
 
-def columns(case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
+def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
     """The columns of a case's row that follow from its facts."""
     return {
         "state": case.state,
         "target_grade": case.target_grade,
         "entered_at": case.entered_at,
         "due_at": lifecycle.due_at(case),
-        "owed_at": lifecycle.owed_at(case),
+        "owed_at": stage_due_at(lifecycle.programme, desk.calendar, case),
         "recognised_grade": case.grade_reached if lifecycle.is_recognised(case) else None,
     }
 
@@ -366,7 +387,9 @@ def _write(desk: Desk, batch: _Batch) -> None:
     for notice_id, opened in batch.opened.items():
         _open_notice(desk.tx, notice_id, opened)
     if batch.touched:
-        write_rows(desk.tx, list(batch.touched.values()), batch.entries)
+        write_rows(
+            desk.tx, list(batch.touched.values()), batch.entries, [batch.owes[name] for name in sorted(batch.owes)]
+        )
     if batch.entered:
         desk.tx.execute(_ENTRIES.insert(), batch.entered)
     for act, notice_id, case_id, left_as in batch.left:
@@ -395,12 +418,22 @@ _UPDATE = (
 _SENT = sent_rows(0, {"case_id": _CASES.c.id, **{name: _CASES.c[name] for name in _UPDATED}})
 _UPDATE_SET = _CASES.update().where(_CASES.c.id == _SENT.case_id).values({name: _SENT[name] for name in _UPDATED})
 _RECORD_SET = audit.append_set(1).add_cte(_UPDATE_SET.returning(_CASES.c.id).cte("moved"))
+_RECORD_AND_OWE_SET = _RECORD_SET.add_cte(obligations.put_set(2).returning(obligations.ROWS.c.id).cte("owed"))
 
 
-def write_rows(tx: Connection, cases: Sequence[Standing], entries: Sequence[dict[str, Any]]) -> None:
-    """Write cases that were locked in this transaction and the entries that say why, set-wise."""
+def write_rows(
+    tx: Connection,
+    cases: Sequence[Standing],
+    entries: Sequence[dict[str, Any]],
+    owes: Sequence[dict[str, Any]],
+) -> None:
+    """Write cases that were locked in this transaction, the entries that say why, and what they owe since, set-wise."""
     rows = [{"case_id": stands.row["id"], **{name: stands.row[name] for name in _UPDATED}} for stands in cases]
-    write_set(tx, [(_UPDATE, rows), (audit.APPEND, entries)], _RECORD_SET)
+    changed = [(_UPDATE, rows), (audit.APPEND, entries)]
+    if owes:
+        write_set(tx, [*changed, (obligations.PUT, owes)], _RECORD_AND_OWE_SET)
+    else:
+        write_set(tx, changed, _RECORD_SET)
 
 
 def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:

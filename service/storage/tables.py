@@ -205,6 +205,178 @@ class Objection(SQLModel, table=True):
     head: str
 
 
+class Obligation(SQLModel, table=True):
+    """Something that a unit (the province has its code too) owes, as `workflows.obligations` derives it.
+
+    `unit` owes it, `area` is the unit whose thing it is about. `status` is open until it is met or closed; overdue is not
+    stored, it is open past `due_at`. `next_at`: when somebody has to be told next, or the term ends. `rung`: the newest
+    that was reached. `breached_at`: when the term ended unmet, which nothing takes back. `sequence` counts how often the
+    day has moved. `trouble`: why its turn failed. `version` and `head` are of its chain in the audit: breaches and moves.
+    """
+
+    __tablename__ = "obligations"
+    __table_args__ = (
+        Index("obligations_by_next", "next_at"),
+        Index("obligations_by_due", "due_at", "id"),
+        Index("obligations_by_unit", "unit", "due_at", "id"),
+        Index("obligations_by_area", "area", "due_at", "id"),
+        Index("obligations_by_subject", "subject"),
+    )
+    id: str = Field(primary_key=True)
+    programme: str
+    programme_version: int
+    kind: str
+    title: str = Field(sa_type=Text)
+    clause: str
+    unit: str
+    area: str
+    subject_type: str
+    subject: str
+    case_id: str | None = None
+    enterprise: str | None = None
+    officer: str | None = None
+    handler: str | None = None
+    since: datetime = Field(sa_type=UTCDateTime)
+    due_on: date
+    due_at: datetime = Field(sa_type=UTCDateTime)
+    hard: bool
+    provisional: bool
+    status: str
+    ended_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    next_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    rung: str | None = None
+    breached_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    sequence: int = 0
+    trouble: str | None = Field(sa_type=Text, default=None)
+    version: int = 0
+    head: str | None = None
+
+
+class RungRow(SQLModel, table=True):
+    """One rung told to one recipient (`contact:<id>` or `site:<id>`), and the message that tells it: never a second one."""
+
+    __tablename__ = "rungs"
+    __table_args__ = (Index("rungs_by_message", "message"),)
+    obligation: str = Field(primary_key=True, foreign_key="obligations.id")
+    rung: str = Field(primary_key=True)
+    recipient: str = Field(primary_key=True)
+    message: str = Field(foreign_key="messages.id")
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class Request(SQLModel, table=True):
+    """What an enterprise needs, to be answered within the programme's working days (二（五）)."""
+
+    __tablename__ = "requests"
+    __table_args__ = (
+        Index("requests_by_unit", "unit", "id"),
+        Index("requests_by_case", "case_id"),
+        Index("requests_by_enterprise", "enterprise"),
+        Index("requests_by_due", "state", "due_at"),
+    )
+    id: str = Field(primary_key=True)
+    programme: str
+    programme_version: int
+    unit: str
+    case_id: str | None = Field(default=None, foreign_key="cases.id")
+    enterprise: str = Field(foreign_key="enterprises.id")
+    kind: str
+    text: str = Field(sa_type=Text)
+    state: str
+    handler: str | None = None
+    received_at: datetime = Field(sa_type=UTCDateTime)
+    opened_at: datetime = Field(sa_type=UTCDateTime)
+    due_on: date
+    due_at: datetime = Field(sa_type=UTCDateTime)
+    provisional: bool
+    breached_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    answered_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    answer: str | None = Field(sa_type=Text, default=None)
+    late: bool | None = None
+    version: int
+    head: str
+
+
+class Contact(SQLModel, table=True):
+    """An officer to whom mail goes. Name and address are personal: they stand in `private_texts`, not here or in the audit.
+
+    `muted`: kinds of obligation of which nothing is wanted but what the programme requires. `digest`: the day's reminders
+    in one mail. `confirmed_at`: when somebody at the address said that it is theirs.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = (Index("contacts_by_unit", "unit", "id"),)
+    id: str = Field(primary_key=True)
+    unit: str
+    duty: str
+    person: str = Field(foreign_key="private_texts.id")
+    language: str
+    digest: bool = True
+    muted: str = Field(sa_type=Text, default="[]")
+    confirmation_hash: str | None = None
+    confirmed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    removed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    version: int
+    head: str
+
+
+class FilingRow(SQLModel, table=True):
+    """One filing of a unit: a form for a period. `rows` are those of the newest submission, frozen as they stood.
+
+    Until then its history is empty: version 0.
+    """
+
+    __tablename__ = "filings"
+    __table_args__ = (Index("filings_by_unit", "unit", "due_on", "id"), Index("filings_by_due", "due_on", "id"))
+    id: str = Field(primary_key=True)
+    programme: str
+    programme_version: int
+    unit: str
+    form: str
+    period: str
+    due_on: date
+    due_at: datetime = Field(sa_type=UTCDateTime)
+    status: str
+    first_submitted_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    submitted_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    submitted_by: str | None = None
+    return_reason: str | None = Field(sa_type=Text, default=None)
+    rows: str = Field(sa_type=Text, default="[]")
+    rows_hash: str | None = None
+    documents: str = Field(sa_type=Text, default="[]")
+    version: int = 0
+    head: str | None = None
+
+
+class Feed(SQLModel, table=True):
+    """A token that opens the dates of one unit and nothing else; only its hash is kept."""
+
+    __tablename__ = "feeds"
+    id: str = Field(primary_key=True)
+    token_hash: str = Field(unique=True)
+    unit: str
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    created_by: str
+    version: int
+    head: str
+
+
+class Webhook(SQLModel, table=True):
+    """Another program that is told of events. Its secret is kept, as it signs with it."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index("webhooks_by_unit", "unit", "id"),)
+    id: str = Field(primary_key=True)
+    unit: str | None = None
+    url: str = Field(sa_type=Text)
+    secret: str
+    events: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    removed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
+    version: int
+    head: str
+
+
 class StoredAnswer(SQLModel, table=True):
     """The answer to a POST that carried an Idempotency-Key."""
 

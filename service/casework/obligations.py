@@ -1,0 +1,237 @@
+"""Obligations as rows: what the rules derive, written in the transaction of the change that it follows from, and read.
+
+A row is owed by nobody before its `since` (the report of a month that has not begun), and one that ended before it began
+never was: neither is shown.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from notifications.outbox import MESSAGES
+from service.access import Caller, obligations_seen
+from service.errors import NotFound
+from service.storage.sets import sent_rows, write_set
+from service.storage.tables import Obligation, RungRow, UTCDateTime, table
+from workflows.case import Case
+from workflows.ladders import Term
+from workflows.obligations import Outcome, Owed, ended, of_case, settled, wakes_at
+from workflows.programme import Programme
+from workflows.working_days import Calendar
+
+ROWS = table(Obligation)
+RUNGS = table(RungRow)
+# What the rules derive; the rest of a row says what has become of it.
+_DERIVED = (
+    "id", "programme", "programme_version", "kind", "title", "clause", "unit", "area", "subject_type", "subject",
+    "case_id", "enterprise", "officer", "handler", "since", "due_on", "due_at", "hard", "provisional", "status",
+    "ended_at", "next_at",
+)  # fmt: skip
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose thing an obligation is about: the unit, and the case and site if it is one's."""
+
+    area: str
+    case: str | None = None
+    enterprise: str | None = None
+
+
+def opened(programme: Programme, calendar: Calendar, owed: Owed, whose: Whose, at: datetime) -> dict[str, Any]:
+    """The row of something that is owed, as known at `at`."""
+    begins = max(at, owed.since) - _MOMENT  # a rung may stand at the very beginning
+    return {
+        **_row(programme, owed, whose), "status": str(Outcome.OPEN), "ended_at": None,
+        "next_at": wakes_at(programme, calendar, owed, begins),
+    }  # fmt: skip
+
+
+def closed(programme: Programme, owed: Owed, whose: Whose, outcome: Outcome, at: datetime) -> dict[str, Any]:
+    """The row of something that is owed no more since `at`."""
+    status = settled(programme, owed, outcome, at)
+    return {**_row(programme, owed, whose), "status": str(status), "ended_at": at, "next_at": None}
+
+
+def _row(programme: Programme, owed: Owed, whose: Whose) -> dict[str, Any]:
+    return {
+        "id": owed.id, "programme": programme.id, "programme_version": programme.version, "kind": owed.kind,
+        "title": to_json({"zh": owed.title.zh, "en": owed.title.en}).decode(), "clause": owed.clause,
+        "unit": owed.unit, "area": whose.area, "subject_type": owed.subject_type, "subject": owed.subject,
+        "case_id": whose.case, "enterprise": whose.enterprise, "officer": owed.officer, "handler": owed.handler,
+        "since": owed.since, "due_on": owed.due_on, "due_at": owed.due_at, "hard": owed.hard,
+        "provisional": owed.provisional,
+    }  # fmt: skip
+
+
+def between(
+    programme: Programme, calendar: Calendar, before: Case | None, after: Case, at: datetime, *, undone: bool = False
+) -> list[dict[str, Any]]:
+    """The rows that change when a case goes from `before` (None: it was not there) to `after` at the instant `at`."""
+    was = of_case(programme, calendar, before) if before is not None else {}
+    is_ = of_case(programme, calendar, after)
+    whose = Whose(after.unit, after.id, after.enterprise)
+    rows = [opened(programme, calendar, owed, whose, at) for name, owed in is_.items() if was.get(name) != owed]
+    if before is not None:
+        for name in was.keys() - is_.keys():
+            outcome = ended(before, after, was[name], undone=undone)
+            rows.append(closed(programme, was[name], whose, outcome, at))
+    return sorted(rows, key=lambda row: row["id"])  # whoever writes the same rows takes them in the same order
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _upsert(statement: Any) -> Any:
+    """`statement`, an INSERT of the engine, so that a row which is there becomes what is derived now.
+
+    What stays owed stays as it began; a day that moves is counted.
+    """
+    new = statement.excluded
+    was_open = ROWS.c.status == str(Outcome.OPEN)
+    changed = {name: new[name] for name in _DERIVED if name not in ("id", "since")}
+    changed["since"] = case((was_open, ROWS.c.since), else_=new["since"])
+    changed["sequence"] = ROWS.c.sequence + case((ROWS.c.due_on != new["due_on"], 1), else_=0)
+    changed["trouble"] = None
+    return statement.on_conflict_do_update(index_elements=["id"], set_=changed)
+
+
+_HELD = [*_DERIVED, "sequence", "version"]
+PUT = _upsert(sqlite.insert(ROWS).values({name: bindparam(name) for name in _DERIVED} | {"sequence": 0, "version": 0}))
+
+
+def put_set(place: int) -> Any:
+    """The statement that puts all the rows that `write_set` sends in this place."""
+    sent = sent_rows(place, {name: ROWS.c[name] for name in _DERIVED})
+    chosen = select(*sent, literal_column("0"), literal_column("0"))
+    return _upsert(postgresql.insert(ROWS).from_select(_HELD, chosen))
+
+
+_PUT_SET = put_set(0)
+
+
+def put(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows made by `opened`, `closed` or `between`."""
+    if rows:
+        write_set(tx, [(PUT, rows)], _PUT_SET)
+
+
+def standing(tx: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The rows of these ids that there are, locked until the transaction ends."""
+    statement = select(ROWS).where(ROWS.c.id.in_(list(ids))).order_by(ROWS.c.id).with_for_update()
+    return {row["id"]: dict(row) for row in tx.execute(statement).mappings()}
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What obligations are asked for; None asks for all."""
+
+    programme: str | None = None
+    unit: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    subject: str | None = None
+    due_from: date | None = None
+    due_to: date | None = None
+
+
+def is_breachable(row: Mapping[str, Any], programme: Programme) -> bool:
+    """Whether its day passing unmet is a failure: not of a chance or an end, nor of what was handed in once in time."""
+    return programme.ladder_by_id[row["kind"]].breaches and (
+        row["ended_at"] is None or row["ended_at"] >= row["due_at"]
+    )
+
+
+def status_of(row: Mapping[str, Any], programme: Programme, now: datetime) -> str:
+    """How an obligation stands at `now`: the stored status, or overdue."""
+    is_over = row["status"] == Outcome.OPEN and row["due_at"] <= now
+    return "overdue" if is_over and is_breachable(row, programme) else str(row["status"])
+
+
+def begun(now: datetime) -> ColumnElement[bool]:
+    """The condition under which an obligation has begun, and did not end before it had."""
+    never = and_(ROWS.c.ended_at.is_not(None), ROWS.c.ended_at < ROWS.c.since)
+    return and_(ROWS.c.since <= now, ~never)
+
+
+def is_overdue(now: datetime, programmes: Iterable[Programme]) -> ColumnElement[bool]:
+    """The condition that `status_of` decides, for rows of these programmes."""
+    kinds = {ladder.id for programme in programmes for ladder in programme.ladders if ladder.breaches}
+    unkept = or_(ROWS.c.ended_at.is_(None), ROWS.c.ended_at >= ROWS.c.due_at)
+    return and_(ROWS.c.status == str(Outcome.OPEN), ROWS.c.due_at <= now, ROWS.c.kind.in_(kinds), unkept)
+
+
+def search(
+    tx: Connection,
+    caller: Caller,
+    wanted: Search,
+    now: datetime,
+    programmes: Sequence[Programme],
+    limit: int,
+    after: tuple[datetime, str] | None,
+) -> list[dict[str, Any]]:
+    """Up to `limit` obligations in scope that have begun, due first, beyond the one `after` (its `due_at` and id)."""
+    statement = select(ROWS).where(obligations_seen(caller), begun(now)).order_by(ROWS.c.due_at, ROWS.c.id).limit(limit)
+    for name in ("programme", "unit", "kind", "subject"):
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(ROWS.c[name] == value)
+    if wanted.status is not None:
+        overdue = is_overdue(now, programmes)
+        plain = ROWS.c.status == wanted.status
+        statement = statement.where(
+            overdue if wanted.status == "overdue" else plain & ~overdue if wanted.status == Outcome.OPEN else plain
+        )
+    if wanted.due_from is not None:
+        statement = statement.where(ROWS.c.due_on >= wanted.due_from)
+    if wanted.due_to is not None:
+        statement = statement.where(ROWS.c.due_on <= wanted.due_to)
+    if after is not None:
+        at, id_ = after
+        statement = statement.where(tuple_(ROWS.c.due_at, ROWS.c.id) > tuple_(literal(at, UTCDateTime), id_))
+    return [dict(row) for row in tx.execute(statement).mappings()]
+
+
+def read(tx: Connection, caller: Caller, obligation: str, now: datetime) -> dict[str, Any]:
+    """One obligation in scope that has begun. Raises NotFound."""
+    statement = select(ROWS).where(ROWS.c.id == obligation, obligations_seen(caller), begun(now))
+    row = tx.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    return dict(row)
+
+
+def told_of(tx: Connection, obligation: str) -> list[dict[str, Any]]:
+    """What was sent for an obligation: each rung with its recipient, the message and how that stands."""
+    statement = (
+        select(RUNGS, MESSAGES.c.status, MESSAGES.c.sent_at, MESSAGES.c.template)
+        .join(MESSAGES, MESSAGES.c.id == RUNGS.c.message)
+        .where(RUNGS.c.obligation == obligation)
+        .order_by(RUNGS.c.at, RUNGS.c.rung, RUNGS.c.recipient)
+    )
+    return [dict(row) for row in tx.execute(statement).mappings()]
+
+
+def term_of(row: Mapping[str, Any]) -> Term:
+    """The beginning and the end of a row's term."""
+    return Term(row["since"], row["due_on"])

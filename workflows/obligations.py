@@ -1,0 +1,301 @@
+"""Who owes what by when: pure functions of the programme and the facts.
+
+What a case owes follows from the case as it stands; what became of it when it is owed no more follows from the event in
+between (`ended`). So the rows that others keep can be built anew from the history at any time.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+
+from workflows.case import Case
+from workflows.ladders import Term, next_at
+from workflows.programme import DateRule, Filing, Programme, Span
+from workflows.text import Text
+from workflows.working_days import SHANGHAI, Calendar, end_of_day, legal_day
+
+KINDS = (
+    "filing", "report", "answer", "stage", "measure", "re_review", "objection", "notice", "resubmission", "ultra_low",
+)  # fmt: skip
+
+
+class Outcome(StrEnum):
+    """Where an obligation stands. Overdue is not stored: it is open when its term is over (`is_overdue`)."""
+
+    OPEN = "open"
+    MET = "met"
+    MET_LATE = "met_late"
+    NIL = "nil"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Something that `unit` (the province has its code too) owes by the end of `due_on`, a day in Asia/Shanghai.
+
+    `id` names it for ever: the same thing owed again has the same id. `since` is the aware instant from which it is owed.
+    `officer` is the person named in a case, `handler` the contact to whom a request was given. `provisional`: the day
+    may still move, as a year's days off are not known.
+    """
+
+    id: str
+    kind: str
+    title: Text
+    clause: str
+    unit: str
+    subject_type: str
+    subject: str
+    since: datetime = field(compare=False)  # while it stays owed, it stays as it began
+    due_on: date
+    hard: bool = False
+    provisional: bool = False
+    officer: str | None = None
+    handler: str | None = None
+
+    @property
+    def term(self) -> Term:
+        """Its beginning and its end, for the ladder."""
+        return Term(self.since, self.due_on)
+
+    @property
+    def due_at(self) -> datetime:
+        """24:00 of the due day, aware UTC."""
+        return end_of_day(self.due_on)
+
+
+def filings(programme: Programme, calendar: Calendar, since: datetime) -> Iterator[Owed]:
+    """What every unit has to file (三), from the instant at which the programme was loaded.
+
+    A programme that had closed by then asks for nothing any more.
+    """
+    if since >= end_of_day(programme.closes_on):
+        return
+    for filing in programme.filings:
+        rule = programme.date_by_id[filing.due]
+        due_on, provisional = _day(rule, calendar)
+        for unit in programme.units:
+            id_ = filing_id(programme, unit.code, filing)
+            yield Owed(
+                f"filing.{id_}", "filing", rule.title, rule.clause, unit.code, "filing", id_, since, due_on, rule.hard,
+                provisional,
+            )  # fmt: skip
+
+
+def filing_id(programme: Programme, unit: str, filing: Filing) -> str:
+    """What names the filing of a unit for a form and a period."""
+    return f"{programme.id}.{unit}.{filing.form}.{filing.period}"
+
+
+def of_case(programme: Programme, calendar: Calendar, case: Case) -> dict[str, Owed]:
+    """What is owed on account of a case as it stands, by id."""
+    return {
+        owed.id: owed
+        for owe in (_stages, _reports, _measures, _re_review, _notice)
+        for owed in owe(programme, calendar, case)
+    }
+
+
+def stage_due_at(programme: Programme, calendar: Calendar, case: Case) -> datetime | None:
+    """The end of the day by which the plan wants the case to have gone on; None where it does not say."""
+    return min((owed.due_at for owed in _stages(programme, calendar, case)), default=None)
+
+
+def ended(before: Case, after: Case, owed: Owed, *, undone: bool = False) -> Outcome:
+    """What became of something that was owed `before` and is not any more: met (by somebody in time or late: that is
+    decided by the instant), or closed, as nothing has to be done any more. `undone`: a correction took it back.
+    """
+    kind = owed.kind
+    if undone:
+        return Outcome.CLOSED
+    if kind == "report":
+        return (
+            Outcome.MET if any(owed.id == _report_id(after, each.month) for each in after.reports) else Outcome.CLOSED
+        )
+    if kind == "measure":
+        done = (each for each in after.measures if each.done_on is not None)
+        return Outcome.MET if any(owed.id == _measure_id(after, each.number) for each in done) else Outcome.CLOSED
+    if kind == "notice":
+        return Outcome.MET if after.recognised_at is not None else Outcome.CLOSED
+    return Outcome.CLOSED if _has_given_up(after) else Outcome.MET
+
+
+def answer(programme: Programme, calendar: Calendar, request: str, unit: str, received_at: datetime) -> Owed:
+    """The answer to an enterprise's request: within 5 working days, the day of receipt not counted (二（五）)."""
+    return _within(programme, calendar, programme.spans.answer, "answer", request, unit, received_at, "request")
+
+
+def decision(programme: Programme, calendar: Calendar, objection: str, unit: str, lodged_at: datetime) -> Owed:
+    """The decision of an objection (三（六）)."""
+    span = programme.spans.objection
+    return _within(programme, calendar, span, "objection", objection, unit, lodged_at, "objection")
+
+
+def _within(
+    programme: Programme, calendar: Calendar, span: Span, kind: str, subject: str, unit: str, since: datetime, of: str
+) -> Owed:
+    due = calendar.add(legal_day(since), span.working_days)
+    title = programme.ladder_by_id[kind].title
+    return Owed(
+        f"{kind}.{subject}", kind, title, span.clause, unit, of, subject, since, due.due_on, provisional=due.provisional
+    )
+
+
+def ultra_low(
+    programme: Programme, site: str, unit: str, industry: str, grade: str, due_on: date | None, since: datetime
+) -> Owed | None:
+    """The retrofit that a site already in a grade that demands it has to complete by the day set for it (二（一）)."""
+    ladder = programme.ladder_by_id["ultra_low"]
+    known = programme.industry_by_id.get(industry)
+    if due_on is None or known is None or not known.ultra_low or grade not in programme.ultra_low_grades:
+        return None
+    return Owed(f"ultra_low.{site}", "ultra_low", ladder.title, ladder.clause, unit, "enterprise", site, since, due_on)
+
+
+# --- what a case owes -------------------------------------------------------------------------------------------------
+
+
+def _check_demanded(case: Case) -> bool:
+    """Whether nobody but the province can let the case go on: drawn, fast-tracked, re-submitted or checked before."""
+    drawn = case.draw is not None and case.draw.drawn
+    return drawn or case.route == "fast_track" or case.resubmissions > 0 or case.checks > 0
+
+
+def _may_be_published(case: Case) -> bool:
+    """Whether nothing but the publication is left to do."""
+    if case.check is not None and case.check.checked_on >= legal_day(case.entered_at):
+        return case.check.result == "passed"
+    return case.draw is not None and not case.draw.drawn and not _check_demanded(case)
+
+
+# What a date may ask of a case besides its state.
+WHEN: Mapping[str, Callable[[Case], bool]] = {
+    "check_demanded": _check_demanded,
+    "may_be_published": _may_be_published,
+}
+
+
+def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
+    for rule in programme.dates:
+        if case.state not in rule.owed_in or not (rule.when is None or WHEN[rule.when](case)):
+            continue
+        held = rule
+        if case.entered_at >= end_of_day(rule.due_on) and rule.late is not None:
+            held = programme.date_by_id[rule.late]  # nobody can have been late for what could not be done in time
+        due_on, provisional = _day(held, calendar)
+        unit = programme.province.code if rule.owner == "province" else case.unit
+        kind = rule.ladder
+        id_ = f"{kind}.{case.id}.{rule.id}"
+        yield _of_case(case, id_, kind, rule.title, rule.clause, case.entered_at, due_on, unit, rule.hard, provisional)
+
+
+def _reports(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
+    event = programme.event_of_kind("report_progress")
+    if event is None or case.state not in event.sources:
+        return
+    ladder = programme.ladder_by_id["report"]
+    said = {report.month for report in case.reports}
+    phase = next((phase for phase in programme.phases if phase.clause == ladder.clause), None)
+    for filing in programme.filings:
+        if programme.form_by_id[filing.form].row != "case_month" or filing.period in said:
+            continue
+        first = date.fromisoformat(f"{filing.period}-01")
+        last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        begins = max(first, phase.from_) if phase is not None and phase.from_ is not None else first
+        ends = min(last, phase.to) if phase is not None else last
+        if begins > ends or case.entered_at >= end_of_day(ends):
+            continue  # the case came into this state when the month, or the phase, was over
+        due_on, provisional = _day(programme.date_by_id[filing.due], calendar)
+        since = max(case.entered_at, datetime.combine(begins, time.min, SHANGHAI))
+        title = Text(f"{ladder.title.zh}（{filing.period}）", f"{ladder.title.en} of {filing.period}")
+        yield _of_case(
+            case, _report_id(case, filing.period), "report", title, ladder.clause, since, due_on, case.unit,
+            provisional=provisional,
+        )  # fmt: skip
+
+
+def _measures(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
+    planning, reporting = (programme.event_of_kind(kind) for kind in ("file_plan", "report_progress"))
+    if case.state not in (planning.target if planning else None, *(reporting.sources if reporting else ())):
+        return
+    ladder = programme.ladder_by_id["measure"]
+    for measure in case.measures:
+        if measure.done_on is None:
+            title = Text(f"措施 {measure.number}：{measure.title}", f"measure {measure.number}: {measure.title}")
+            id_ = _measure_id(case, measure.number)
+            yield _of_case(case, id_, "measure", title, ladder.clause, case.entered_at, measure.due_on, case.unit)
+
+
+def _re_review(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
+    event = programme.event_of_kind("order_rectification")
+    if case.review_on is not None and event is not None and case.state == event.target:
+        ladder = programme.ladder_by_id["re_review"]
+        yield _of_case(
+            case, f"re_review.{case.id}", "re_review", ladder.title, ladder.clause, case.entered_at, case.review_on,
+            case.unit,
+        )  # fmt: skip
+
+
+def _notice(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
+    if case.notice is not None and case.recognised_at is None:
+        ladder = programme.ladder_by_id["notice"]
+        notice = case.notice
+        yield _of_case(
+            case, f"notice.{case.id}", "notice", ladder.title, ladder.clause, case.entered_at, notice.ends_on, case.unit,
+            provisional=notice.provisional,
+        )  # fmt: skip
+
+
+def _of_case(
+    case: Case, id_: str, kind: str, title: Text, clause: str, since: datetime, due_on: date, unit: str,
+    hard: bool = False, provisional: bool = False,
+) -> Owed:  # fmt: skip
+    officer = case.officer if unit == case.unit else None
+    return Owed(id_, kind, title, clause, unit, "case", case.id, since, due_on, hard, provisional, officer)
+
+
+def _report_id(case: Case, month: str) -> str:
+    return f"report.{case.id}.{month}"
+
+
+def _measure_id(case: Case, number: int) -> str:
+    return f"measure.{case.id}.{number}"
+
+
+def _has_given_up(case: Case) -> bool:
+    """Whether the case has ended otherwise than by recognition."""
+    last = case.last_event
+    return last is not None and last.kind in ("withdraw", "lapse", "disqualify")
+
+
+def _day(rule: DateRule, calendar: Calendar) -> tuple[date, bool]:
+    """The day of a date of the plan, and whether it may still move: a literal date stands, also on a day off."""
+    if not rule.rolls or calendar.day(rule.due_on).working:
+        return rule.due_on, rule.rolls and calendar.day(rule.due_on).provisional
+    due = calendar.add(rule.due_on, 1)
+    return due.due_on, due.provisional
+
+
+# --- how it stands ----------------------------------------------------------------------------------------------------
+
+
+def settled(programme: Programme, owed: Owed, outcome: Outcome, at: datetime) -> Outcome:
+    """`outcome` at the instant of receipt `at`: what is met when its term is over is met late, where that is a failure."""
+    is_late = at >= owed.due_at and programme.ladder_by_id[owed.kind].breaches
+    return Outcome.MET_LATE if outcome == Outcome.MET and is_late else outcome
+
+
+def stage_at(due_on: date, now: datetime, *, escalated: bool = False) -> str:
+    """How far something is at `now`, as mails say it: ahead, due (today), overdue, escalated."""
+    today = legal_day(now)
+    if today < due_on:
+        return "ahead"
+    if today == due_on:
+        return "due"
+    return "escalated" if escalated else "overdue"
+
+
+def wakes_at(programme: Programme, calendar: Calendar, owed: Owed, after: datetime) -> datetime | None:
+    """The next instant beyond `after` at which somebody has to be told, or the term ends; None: never."""
+    ladder = programme.ladder_by_id[owed.kind]
+    return next_at(ladder, owed.term, calendar, programme.office_hours, after=after)
