@@ -325,6 +325,45 @@ def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
     return frozenset(cancelled.scalars())
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A message by its key, and whether it may still be changed or taken back: it has not left, nor been begun."""
+
+    id: str
+    key: str
+    is_waiting: bool
+    context: dict[str, Any]
+
+
+def standing(tx: Connection, keys: Iterable[str]) -> dict[str, Standing]:
+    """The messages of these keys that there are, by key."""
+    rows = tx.execute(_STANDING.where(MESSAGES.c.key.in_(list(keys))))
+    return {row.key: _standing(row) for row in rows}
+
+
+def waiting(tx: Connection, recipients: Iterable[str], prefix: str) -> list[Standing]:
+    """The messages to these recipients whose key begins with `prefix` and that have not left yet, oldest first."""
+    begins = MESSAGES.c.key.startswith(prefix, autoescape=True)
+    rows = tx.execute(_STANDING.where(MESSAGES.c.recipient.in_(list(recipients)), _IS_PENDING, begins))
+    return sorted((_standing(row) for row in rows), key=lambda each: each.id)
+
+
+_STANDING = select(MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.status, MESSAGES.c.context)
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(row.id, row.key, row.status == Status.PENDING, json.loads(row.context))
+
+
+def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, Any]) -> bool:
+    """Let a message that has not left say something else; False if it is too late for that."""
+    text = json.dumps(context, ensure_ascii=True, separators=(",", ":"), default=_iso)
+    changed = tx.execute(
+        MESSAGES.update().where(MESSAGES.c.id == row_id, _IS_PENDING).values(template=template, context=text)
+    )
+    return changed.rowcount == 1
+
+
 def next_due_at(tx: Connection, stale_after: timedelta) -> datetime | None:
     """The earliest instant at which there is something to send or to release; it may have passed. None: never."""
     pending = tx.execute(

@@ -8,6 +8,7 @@ from service.casework.desk import Books
 from service.casework.programmes import Programmes
 from service.chance import Chance
 from service.clock import RealClock, VirtualClock
+from service.post import Post, open_post
 from service.settings import Settings
 from service.storage import stamps
 from service.storage.db import Database
@@ -35,11 +36,14 @@ class Running:
     clock: RealClock | VirtualClock
     books: Books
     cursor_secret: bytes
+    post: Post
     ticks: Ticks = field(default_factory=lambda: Ticks(clocks.monotonic()))
 
 
 def open_running(settings: Settings, chance: Chance | None = None) -> Running:
-    """Open a migrated database. Raises ClockMismatch, DatabaseAway, NotMigrated."""
+    """Open a migrated database. Raises ClockMismatch, DatabaseAway, ChannelRefused."""
+    chance = chance or Chance()
+    post = open_post(settings, chance.hex(64))
     db = Database(settings.database_url)
     try:
         with db.reading() as tx:
@@ -48,4 +52,4 @@ def open_running(settings: Settings, chance: Chance | None = None) -> Running:
     except BaseException:
         db.close()
         raise
-    return Running(settings, db, clock, Books(Programmes(), Calendars(), chance or Chance()), bytes.fromhex(secret))
+    return Running(settings, db, clock, Books(Programmes(), Calendars(), chance), bytes.fromhex(secret), post)

@@ -3,15 +3,19 @@
 On a virtual clock `advance` runs the same ticks at each due instant on the way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Connection
 
-from service import clock
+from notifications import outbox
+from notifications.delivery import STALE_AFTER, Delivered
+from service import clock, post
 from service.access import Act
-from service.casework import audit, sweep
+from service.casework import audit, reminders, sweep
 from service.casework.desk import Desk
 from service.clock import VirtualClock
 from service.errors import ClockRefused
@@ -24,41 +28,55 @@ _log = structlog.get_logger(__name__)
 def start(process: Running) -> BackgroundScheduler:
     """Begin to tick every `tick_seconds` until `shutdown`."""
     ticker = BackgroundScheduler(timezone="UTC")
-    ticker.add_job(
-        _safely,
-        "interval",
-        args=[process],
-        seconds=process.settings.tick_seconds,
-        misfire_grace_time=None,
-        coalesce=True,
-        max_instances=1,
-    )
+    # Two jobs, so that a mail server that hangs keeps nobody's term from ending.
+    for job in (tick, deliver):
+        ticker.add_job(
+            _safely,
+            "interval",
+            args=[process, job],
+            seconds=process.settings.tick_seconds,
+            misfire_grace_time=None,
+            coalesce=True,
+            max_instances=1,
+        )
     ticker.start()
     return ticker
 
 
-def _safely(process: Running) -> None:
+def _safely(process: Running, job: Callable[[Running], object]) -> None:
     try:
-        tick(process)
-    except Exception:  # noqa: BLE001 one of the two loops that must outlive any fault: the next tick tries again
+        job(process)
+    except Exception:  # noqa: BLE001 the loop must outlive any fault: the next tick tries again
         process.ticks.failed = True
-        _log.exception("tick failed")
+        _log.exception("tick failed", job=job.__name__)
+
+
+def deliver(process: Running) -> Delivered:
+    """Send what waits in the outbox and may leave now."""
+    return post.run(process.post, process.db, process.clock, process.books)
 
 
 def tick(process: Running) -> int:
-    """Do all that is due now; how many things were done."""
+    """Do all that is due now: cases first, so that nobody is reminded of what has just ended; how many things were done."""
     done = 0
-    while True:
-        with process.db.transaction() as tx:
-            swept = sweep.run(Desk(tx, process.books), process.clock.now(tx))
-        done += swept
-        if not swept:
-            break
+    for turn in (_cases, _reminders):
+        while swept := turn(process):
+            done += swept
     process.ticks.last = clock.monotonic()
     process.ticks.failed = False
     process.ticks.count += 1
     process.ticks.done += done
     return done
+
+
+def _cases(process: Running) -> int:
+    with process.db.transaction() as tx:
+        return sweep.run(Desk(tx, process.books), process.clock.now(tx))
+
+
+def _reminders(process: Running) -> int:
+    with process.db.transaction() as tx:
+        return reminders.sweep(Desk(tx, process.books), process.post.links, process.clock.now(tx))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,7 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
     if not isinstance(virtual, VirtualClock):
         raise TypeError("a real clock is not moved")
     tick(process)
-    ticks = 1
+    ticks, messages = 1, deliver(process).sent
     began: datetime | None = None
     while True:
         with process.db.transaction() as tx:
@@ -87,14 +105,23 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
             began = began or now
             if to < now:
                 raise ClockRefused
-            stop = sweep.next_due_at(tx, now, to) or to
+            stop = _next_due_at(tx, now, to)
             virtual.move(tx, stop)
             if stop == to:
                 _record(Desk(tx, process.books), act, began)
         tick(process)
         ticks += 1
+        messages += deliver(process).sent
         if stop == to:
-            return Passed(to, ticks, 0)
+            return Passed(to, ticks, messages)
+
+
+def _next_due_at(tx: Connection, now: datetime, to: datetime) -> datetime:
+    """The first instant beyond `now` at which something falls due, or `to` if that comes first."""
+    instants = (
+        sweep.next_due_at(tx, now, to), reminders.next_turn_at(tx, now), outbox.next_due_at(tx, STALE_AFTER),
+    )  # fmt: skip
+    return min((at for at in instants if at is not None and now < at < to), default=to)
 
 
 def _record(desk: Desk, act: Act, since: datetime) -> None:

@@ -30,7 +30,7 @@ from service.errors import NotFound
 from service.storage.sets import sent_rows, write_set
 from service.storage.tables import Obligation, RungRow, UTCDateTime, table
 from workflows.case import Case
-from workflows.ladders import Term
+from workflows.ladders import Term, next_at
 from workflows.obligations import Outcome, Owed, ended, of_case, settled, wakes_at
 from workflows.programme import Programme
 from workflows.working_days import Calendar
@@ -235,3 +235,20 @@ def told_of(tx: Connection, obligation: str) -> list[dict[str, Any]]:
 def term_of(row: Mapping[str, Any]) -> Term:
     """The beginning and the end of a row's term."""
     return Term(row["since"], row["due_on"])
+
+
+def next_turn(programme: Programme, calendar: Calendar, row: Mapping[str, Any], now: datetime) -> datetime | None:
+    """The next instant beyond `now` at which somebody has to be told of a row, or its term ends."""
+    ladder = programme.ladder_by_id[row["kind"]]
+    return next_at(ladder, term_of(row), calendar, programme.office_hours, after=now)
+
+
+_WAKE = ROWS.update().where(ROWS.c.id == bindparam("obligation")).values(next_at=bindparam("at", type_=UTCDateTime))
+_WAKE_SENT = sent_rows(0, {"obligation": ROWS.c.id, "at": ROWS.c.next_at})
+_WAKE_SET = ROWS.update().where(ROWS.c.id == _WAKE_SENT.obligation).values(next_at=_WAKE_SENT["at"])
+
+
+def wake(tx: Connection, turns: Sequence[dict[str, Any]]) -> None:
+    """Give obligations another next turn: each `{"obligation": id, "at": instant or None}`."""
+    if turns:
+        write_set(tx, [(_WAKE, turns)], _WAKE_SET)

@@ -1,0 +1,210 @@
+"""What a reminder says: from rows to the context that a template of `notifications` is filled with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import select
+
+from service.casework.desk import Desk
+from service.storage.tables import CaseRow, Enterprise, Request, table
+from workflows.obligations import stage_at
+from workflows.programme import Programme
+from workflows.text import Text
+from workflows.working_days import legal_day
+
+_CASES, _SITES, _REQUESTS = table(CaseRow), table(Enterprise), table(Request)
+# A mail lists so many things; the rest is counted.
+_MOST = 60
+_STAGES = ("escalated", "overdue", "due", "ahead")
+
+REQUEST_KINDS: Mapping[str, Text] = {
+    "project": Text("项目", "project"),
+    "approval": Text("审批", "approval"),
+    "funding": Text("资金", "funding"),
+    "technical": Text("技术", "technical"),
+    "policy": Text("政策", "policy"),
+    "other": Text("其他", "other"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where links of mails lead, and the domain of Message-IDs and of calendar UIDs."""
+
+    base: str
+    domain: str
+
+    def to(self, noun: str, thing: str) -> str:
+        """The address of a thing."""
+        return f"{self.base}/api/v1/{noun}/{thing}"
+
+
+class Letters:
+    """The words for a set of obligations: what they are about is looked up once for all of them."""
+
+    def __init__(
+        self, desk: Desk, links: Links, now: datetime, rows: Sequence[Mapping[str, Any]], handlers: Mapping[str, str]
+    ) -> None:
+        """`handlers` are the names of contacts by id."""
+        self._desk, self._links, self._now, self._handlers = desk, links, now, handlers
+        self._today = legal_day(now)
+        self._about = self._things(rows)
+        self._requests = self._requests_of(rows)
+
+    def reminder(self, row: Mapping[str, Any], rung: str) -> tuple[str, dict[str, Any]]:
+        """Template and context of the mail that tells of one rung of one obligation alone."""
+        context = {**self._frame(self._programme(row)), "item": self._item(row, rung), "calendar": self._dates([row])}
+        if row["kind"] != "answer" or rung not in ("handed", "breach"):
+            return "reminder", context
+        context["request"] = self._request(row, rung)
+        return ("request_received" if rung == "handed" else "breach"), context
+
+    def digest(self, items: Sequence[tuple[Mapping[str, Any], str]]) -> tuple[str, dict[str, Any]]:
+        """Template and context of one mail that tells of several rungs, the worst first."""
+        told: dict[str, list[dict[str, Any]]] = {stage: [] for stage in _STAGES}
+        for row, rung in sorted(items, key=lambda each: (each[0]["due_at"], each[0]["id"])):
+            item = self._item(row, rung)
+            told[item["stage"]].append(item)
+        room = _MOST
+        groups = []
+        for stage, entries in told.items():
+            if entries[:room]:
+                groups.append({"stage": stage, "entries": entries[:room]})
+            room = max(0, room - len(entries))
+        rows = [row for row, _ in items]
+        return "digest", {
+            **self._frame(self._programme(rows[0])),
+            "groups": groups,
+            "more": max(0, len(items) - _MOST),
+            "link": f"{self._links.base}/api/v1/obligations",
+            "calendar": self._dates(rows[:_MOST]),
+        }
+
+    def correction(self, rows: Sequence[Mapping[str, Any]], why: Text, paper: str) -> tuple[str, dict[str, Any]]:
+        """Template and context of the mail that says which days have moved; a row carries its old day as `was_on`."""
+        moved = [
+            {**self._item(row, ""), "was_on": row["was_on"], "breached": row["breached_at"] is not None} for row in rows
+        ]
+        return "correction", {
+            **self._frame(self._programme(rows[0])),
+            "reason": _both(why),
+            "paper": paper,
+            "moved": moved[:_MOST],
+            "calendar": self._dates(rows[:_MOST]),
+        }
+
+    def _programme(self, row: Mapping[str, Any]) -> Programme:
+        return self._desk.lifecycle(row["programme"], row["programme_version"]).programme
+
+    def _frame(self, programme: Programme) -> dict[str, Any]:
+        return {
+            "told_on": self._today,
+            "programme": _both(programme.title),
+            "sender": _both(programme.province.name),
+        }
+
+    def _item(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
+        programme = self._programme(row)
+        return {
+            "stage": stage_at(row["due_on"], self._now, escalated=rung == "escalated"),
+            "title": from_json(row["title"]),
+            "about": self._about.get(row["case_id"] or row["enterprise"] or ""),
+            "owner": self._owner(programme, row),
+            "due_on": row["due_on"],
+            "working_days": self._working_days(row["due_on"]),
+            "provisional": row["provisional"],
+            "hard": row["hard"],
+            "clause": _clause(programme, row["clause"]),
+            "next": _both(programme.ladder_by_id[row["kind"]].next),
+            "link": self._links.to(*_place(row)),
+        }
+
+    def _working_days(self, due_on: date) -> int:
+        first, last = sorted((self._today, due_on))
+        return self._desk.calendar.between(first, last)
+
+    def _owner(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, str]:
+        area = programme.unit_by_code.get(row["unit"], programme.province)
+        officer = self._handlers.get(row["handler"] or "") or row["officer"]
+        return {
+            "zh": f"{area.name.zh}，{officer}" if officer else area.name.zh,
+            "en": f"{area.name.en}, {officer}" if officer else area.name.en,
+        }
+
+    def _request(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
+        programme = self._programme(row)
+        asked = self._requests[row["subject"]]
+        unit = programme.unit_by_code[row["area"]]
+        said = {
+            "enterprise": self._about[row["case_id"] or row["enterprise"]],
+            "kind": _both(REQUEST_KINDS[asked["kind"]]),
+            "text": asked["text"],
+            "unit": _both(unit.name),
+            "received_on": legal_day(asked["received_at"]),
+            "due_on": row["due_on"],
+            "working_days": self._working_days(row["due_on"]),
+            "provisional": row["provisional"],
+            "clause": _clause(programme, row["clause"]),
+            "link": self._links.to("requests", row["subject"]),
+            "next": _both(programme.ladder_by_id[row["kind"]].next),
+        }
+        if rung == "breach":
+            nobody = {"zh": "未指定", "en": "nobody yet"}
+            said["handler"] = self._handlers.get(row["handler"] or "", nobody)
+        return said
+
+    def _dates(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        entries = [
+            {
+                "uid": f"{row['id']}@{self._links.domain}",
+                "sequence": row["sequence"],
+                "on": row["due_on"],
+                "title": from_json(row["title"]),
+                "note": _both(self._programme(row).ladder_by_id[row["kind"]].next),
+                "url": self._links.to(*_place(row)),
+            }
+            for row in rows
+            if row["due_at"] > self._now
+        ]
+        return {"revised_at": self._now, "entries": entries} if entries else {}
+
+    def _things(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+        """What obligations are about, by the id of the case or site: its name and industry."""
+        cases = {row["case_id"] for row in rows if row["case_id"]}
+        sites = {row["enterprise"] for row in rows if row["enterprise"] and not row["case_id"]}
+        found: dict[str, dict[str, str]] = {}
+        names = {
+            programme.programme.id: programme.programme
+            for programme in self._desk.books.programmes.newest(self._desk.tx)
+        }
+        listed = select(_CASES.c.id, _CASES.c.programme, _CASES.c.industry, _SITES.c.name)
+        for row in self._desk.tx.execute(
+            listed.join(_SITES, _SITES.c.id == _CASES.c.enterprise).where(_CASES.c.id.in_(cases))
+        ):
+            industry = names[row.programme].industry_by_id[row.industry].name
+            found[row.id] = {"zh": f"{row.name}（{industry.zh}）", "en": f"{row.name} ({industry.en})"}
+        for row in self._desk.tx.execute(select(_SITES.c.id, _SITES.c.name).where(_SITES.c.id.in_(sites))):
+            found[row.id] = {"zh": row.name, "en": row.name}
+        return found
+
+    def _requests_of(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        ids = {row["subject"] for row in rows if row["kind"] == "answer"}
+        found = self._desk.tx.execute(select(_REQUESTS).where(_REQUESTS.c.id.in_(ids))).mappings()
+        return {row["id"]: row for row in found}
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, str]:
+    nouns = {"case": "cases", "request": "requests", "objection": "objections", "filing": "filings"}
+    return nouns.get(row["subject_type"], "enterprises"), row["subject"]
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
+
+
+def _clause(programme: Programme, clause: str) -> dict[str, Any]:
+    said = next(each for each in programme.clauses if each.id == clause)
+    return {"id": said.id, "where": said.where, "text": _both(said.says)}

@@ -1,0 +1,197 @@
+"""Reminding: which rungs have been reached, whom they concern, and the mails that tell of them, in one transaction.
+
+A rung is claimed for a recipient by a unique row that points to its message, and is told once, whatever crashes. What was
+missed is not told late: of the rungs that somebody should have been told of, only the newest is, as things stand now.
+The day's rungs of one person go in one mail; a breach goes at once and at any hour, what is handed to somebody at once in
+office hours.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from service.access import SYSTEM, Act
+from service.casework import audit, digests, obligations, requests
+from service.casework.addressees import Addressee, Directory
+from service.casework.desk import Desk
+from service.casework.digests import Telling
+from service.casework.letters import Links
+from service.casework.obligations import ROWS, RUNGS
+from service.storage import locks
+from service.storage.sets import sent_rows, write_set
+from workflows.ladders import Reached, climb
+from workflows.programme import Programme
+from workflows.working_days import legal_day
+
+# Rows of one transaction. A mail that they share with the next thousand is rewritten then.
+_AT_ONCE = 2000
+# One whose turn failed is looked at again after this long.
+_AGAIN_AFTER, _MEANWHILE = timedelta(days=1), timedelta(minutes=1)
+_LONGEST_TROUBLE = 500
+_log = structlog.get_logger(__name__)
+
+
+def sweep(desk: Desk, links: Links, now: datetime) -> int:
+    """Tell everybody what has been reached by the aware instant `now`, and record what was breached; how many
+    obligations had their turn. Call again for as long as the answer is not 0. One process at a time does this.
+    """
+    if not locks.taken(desk.tx, "reminders"):
+        return 0
+    statement = (
+        select(ROWS).where(ROWS.c.next_at <= now).order_by(ROWS.c.next_at, ROWS.c.id).limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )  # fmt: skip
+    rows = [dict(row) for row in desk.tx.execute(statement).mappings()]
+    if rows and _fault_of(desk, links, now, rows) is not None:
+        for row in rows:
+            if (fault := _fault_of(desk, links, now, [row])) is not None:
+                _write(desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}])
+    return len(rows)
+
+
+def _fault_of(desk: Desk, links: Links, now: datetime, rows: Sequence[dict[str, Any]]) -> Exception | None:
+    """Give all of `rows` their turn; where one of them cannot have it, nothing is done and this is why."""
+    try:
+        with desk.tx.begin_nested():
+            _Round(desk, links, now, [dict(row) for row in rows]).go()
+    except (OperationalError, InterfaceError):
+        raise  # the database, not a row
+    except Exception as fault:  # noqa: BLE001 one bad row must not stop the others: each has its turn alone then
+        _log.exception("a turn failed", obligations=len(rows), first=rows[0]["id"])
+        return fault
+    return None
+
+
+def next_turn_at(tx: Connection, after: datetime) -> datetime | None:
+    """The first instant beyond `after` at which an obligation has its turn; None: never."""
+    found: datetime | None = tx.execute(select(func.min(ROWS.c.next_at)).where(ROWS.c.next_at > after)).scalar()
+    return found
+
+
+class _Round:
+    """One transaction's obligations: what they need is looked up once, what they make is written once."""
+
+    def __init__(self, desk: Desk, links: Links, now: datetime, rows: list[dict[str, Any]]) -> None:
+        self.desk, self.links, self.now, self.rows = desk, links, now, rows
+        self.directory = Directory(desk, rows)
+        self.claimed = _claimed(desk.tx, [row["id"] for row in rows])
+        self.tellings: list[Telling] = []
+
+    def go(self) -> None:
+        """Judge every row, record what is broken, tell, and write when the next turn comes."""
+        for row in self.rows:
+            self.tellings += self._judge(row)
+        self._record_breaches()
+        for each in digests.tell(self.desk, self.links, self.now, self.tellings, self.directory.names):
+            self._put_off(each)
+        _write(self.desk.tx, self.rows)
+
+    # --- what has been reached -----------------------------------------------------------------------------------
+
+    def _judge(self, row: dict[str, Any]) -> list[Telling]:
+        """What is to be told of one obligation; its row says then how far it is and when its next turn comes."""
+        programme = self.desk.lifecycle(row["programme"], row["programme_version"]).programme
+        ladder, calendar, hours = programme.ladder_by_id[row["kind"]], self.desk.calendar, programme.office_hours
+        term = obligations.term_of(row)
+        reached = climb(ladder, term, calendar, hours, until=self.now)
+        row["trouble"] = None
+        row["next_at"] = obligations.next_turn(programme, calendar, row, self.now)
+        if reached:
+            row["rung"] = reached[-1].id
+        found = [
+            Telling(row, each.id, to)
+            for each, to in _newest(self._addressed(programme, row, reached))
+            if (row["id"], each.id, to.id) not in self.claimed
+        ]
+        is_open = hours.is_open(calendar, self.now)
+        waiting = [each for each in found if not is_open and each.rung != "breach"]
+        if waiting:
+            opens_at = hours.open_from(calendar, self.now)
+            row["next_at"] = min(opens_at, row["next_at"] or opens_at)
+        return [each for each in found if each not in waiting]
+
+    def _addressed(
+        self, programme: Programme, row: dict[str, Any], reached: Sequence[Reached]
+    ) -> Iterator[tuple[Reached, Addressee]]:
+        for each in reached:
+            people = self.directory.people(programme, row, each.rung.to)
+            if not people:
+                row["trouble"] = f"nobody to tell of {each.id}: enter a contact of {row['unit']} or of the province"
+            for person in people:
+                if each.rung.required or row["kind"] not in person.muted:
+                    yield each, person
+
+    # --- breaches ------------------------------------------------------------------------------------------------
+
+    def _record_breaches(self) -> None:
+        """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed."""
+        broken = [row for row in self.rows if self._is_broken(row)]
+        asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
+        recorded = requests.record_breaches(self.desk, sorted(asked), self.now) if asked else frozenset()
+        for subject, row in asked.items():
+            if subject not in recorded:  # somebody is answering it just now: its turn comes again
+                row["next_at"] = self.now + _MEANWHILE
+        others = [row for row in broken if row["kind"] != "answer"]
+        entries = [
+            audit.Entry(
+                Act(SYSTEM, self.now), "obligation", row["id"], row["version"] + 1, "breach", row["head"], row["area"],
+                data={"due_on": str(row["due_on"]), "breached_at": audit.instant_text(row["due_at"])},
+                changes={"breached_at": audit.instant_text(row["due_at"])},
+            )
+            for row in others
+        ]  # fmt: skip
+        for row, head in zip(others, audit.append(self.desk.tx, entries), strict=True):
+            row["version"], row["head"], row["breached_at"] = row["version"] + 1, head, row["due_at"]
+        for subject in recorded:
+            asked[subject]["breached_at"] = asked[subject]["due_at"]
+
+    def _put_off(self, telling: Telling) -> None:
+        """Let what came when the day's mail had left be told in the next one."""
+        row: Any = telling.row
+        hours = self.desk.lifecycle(row["programme"], row["programme_version"]).programme.office_hours
+        opens_at = hours.opening(self.desk.calendar.add(legal_day(self.now), 1).due_on)
+        row["next_at"] = min(opens_at, row["next_at"] or opens_at)
+
+    def _is_broken(self, row: dict[str, Any]) -> bool:
+        programme = self.desk.lifecycle(row["programme"], row["programme_version"]).programme
+        return row["breached_at"] is None and obligations.status_of(row, programme, self.now) == "overdue"
+
+
+def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Reached, Addressee]]:
+    """Of all that somebody should have been told, the newest; and the breach, which is told by itself."""
+    newest: dict[str, tuple[Reached, Addressee]] = {}
+    breach: dict[str, tuple[Reached, Addressee]] = {}
+    for reached, person in addressed:
+        newest[person.id] = reached, person
+        if reached.id == "breach":
+            breach[person.id] = reached, person
+    yield from breach.values()
+    yield from (found for id_, found in newest.items() if found != breach.get(id_))
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _claimed(tx: Connection, ids: Sequence[str]) -> set[tuple[str, str, str]]:
+    statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
+    return {(row.obligation, row.rung, row.recipient) for row in tx.execute(statement)}
+
+
+_TURN = ("rung", "next_at", "breached_at", "trouble", "version", "head")
+_TAKE_TURN = (
+    ROWS.update()
+    .where(ROWS.c.id == bindparam("obligation"))
+    .values({name: bindparam(name, type_=ROWS.c[name].type) for name in _TURN})
+)
+_SENT = sent_rows(0, {"obligation": ROWS.c.id, **{name: ROWS.c[name] for name in _TURN}})
+_TAKE_TURN_SET = ROWS.update().where(ROWS.c.id == _SENT.obligation).values({name: _SENT[name] for name in _TURN})
+
+
+def _write(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write how far each obligation is and when its next turn comes."""
+    turns = [{"obligation": row["id"], **{name: row[name] for name in _TURN}} for row in rows]
+    write_set(tx, [(_TAKE_TURN, turns)], _TAKE_TURN_SET)

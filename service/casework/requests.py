@@ -1,0 +1,5 @@
+"""STUB."""
+
+
+def record_breaches(desk, ids, now):
+    return frozenset()

@@ -1,0 +1,13 @@
+"""One process at a time: a lock in the database that ends with its transaction."""
+
+from sqlalchemy import Connection, func, select
+
+
+def taken(tx: Connection, name: str) -> bool:
+    """Take the lock `name` until the transaction ends; False where another transaction has it.
+
+    On SQLite a writing transaction is alone from its beginning.
+    """
+    if tx.dialect.name != "postgresql":
+        return True
+    return bool(tx.execute(select(func.pg_try_advisory_xact_lock(func.hashtext(name)))).scalar())
