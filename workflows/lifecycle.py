@@ -16,7 +16,8 @@ from workflows.case import Case, LastEvent, load
 from workflows.effects import EFFECTS, Changes
 from workflows.events import Data
 from workflows.facts import Ask, Facts
-from workflows.guards import GUARDS, Opens
+from workflows.guards import GUARDS
+from workflows.guards.kind import Opens
 from workflows.programme import GOES_BACK, STAYS, UNLISTED, Event, GuardUse, Move, Programme, Role
 from workflows.text import Reason
 from workflows.working_days import end_of_day
@@ -76,6 +77,11 @@ def _bound(uses: Iterable[GuardUse]) -> tuple[Any, ...]:
     )
 
 
+def _needed(event: Event) -> frozenset[str]:
+    uses = (*event.guards, *(use for move in event.moves for use in move.guards))
+    return frozenset().union(*(GUARDS[use.guard].needs for use in uses))
+
+
 def _judge_all(guards: tuple[Any, ...], ask: Ask) -> Iterator[Reason]:
     for judge, given, clause in guards:
         yield from judge(ask, given, clause)
@@ -88,6 +94,7 @@ class Lifecycle:
         self.programme = programme
         self._guards = {event.name: _bound(event.guards) for event in programme.events}
         self._waits = self._openings()
+        self._needs = {event.name: _needed(event) for event in programme.events}
         self._machine = Machine(
             model=None,
             states=[MachineState(UNLISTED), *(MachineState(state.id) for state in programme.states)],
@@ -144,6 +151,15 @@ class Lifecycle:
         if reasons:
             return Refused(event_name, tuple(reasons))
         return Decision(event, facts.case, self._after(ask, state, flag))
+
+    def needs(self, event_name: str) -> frozenset[str]:
+        """The names of the facts, besides the case, its site and who asks, that the event's guards look at."""
+        return self._needs[event_name]
+
+    def offers_need(self, state: str) -> frozenset[str]:
+        """The same for all events that lead on from a state."""
+        leading = (event.name for event in self.programme.events if event.move_from(state) is not None)
+        return frozenset().union(*(self._needs[name] for name in leading))
 
     def offers(self, facts: Facts) -> tuple[Offer, ...]:
         """Every event that leads on from the case's state, with the reasons of role and facts against it."""

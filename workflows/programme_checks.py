@@ -18,7 +18,9 @@ from pydantic import ValidationError
 
 from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
-from workflows.guards import GUARDS, Apart, Correctable, ForGrades, Months
+from workflows.guards import GUARDS
+from workflows.guards.measures import ForGrades, Months
+from workflows.guards.persons import Apart, Correctable
 from workflows.programme import (
     GOES_BACK,
     STAYS,

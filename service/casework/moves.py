@@ -221,7 +221,7 @@ def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
 def _decide(
     desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
-    facts = facts_of(desk, command.act, stands, event=event, notice=notice)
+    facts = _facts_of(desk, command.act, stands, lifecycle.needs(event.name), event=event, notice=notice)
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -242,14 +242,22 @@ def _decide(
     return decided
 
 
-def facts_of(desk: Desk, act: Act, stands: Standing, *, event: Event | None = None, notice: str | None = None) -> Facts:
-    """Everything the rules may know; what costs a query is asked only where the event, or any offer, can need it."""
+def _facts_of(
+    desk: Desk,
+    act: Act,
+    stands: Standing,
+    needed: frozenset[str],
+    *,
+    event: Event | None = None,
+    notice: str | None = None,
+) -> Facts:
+    """Everything the rules may know; what costs a query is asked only where a guard of the event, or offer, needs it."""
     case = stands.case
     before = None
     notice_id = None
     open_objections = 0
-    if event is None or event.kind == "recognise":
-        open_objections = _open_objections(desk.tx, case) if case.notice else 0
+    if "open_objections" in needed and case.notice is not None:
+        open_objections = _open_objections(desk.tx, case)
     if event is not None and event.kind == "publish":
         notice_id = notice or desk.chance.id(act.at)
     if event is not None and event.kind == "correct":
@@ -284,7 +292,7 @@ def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
 def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     """Every event that leads on from the case's state, judged for the caller's role and the case's facts."""
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
-    return lifecycle.offers(facts_of(desk, act, stands))
+    return lifecycle.offers(_facts_of(desk, act, stands, lifecycle.offers_need(stands.case.state)))
 
 
 def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:

@@ -1,6 +1,7 @@
 """The machine of henan-2024: what moves a case, what refuses it, and that both say the same."""
 
 import itertools
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -25,7 +26,8 @@ from tests.workflows.cases import (
     instant,
 )
 from workflows.case import Drawn, dump, load
-from workflows.facts import Actor, Site
+from workflows.facts import Actor, Facts, Site
+from workflows.guards import GUARDS
 from workflows.lifecycle import Decision, Refused, replay
 from workflows.programme import Role
 
@@ -456,6 +458,17 @@ def test_p6_a_published_case_does_not_lapse() -> None:
 def test_nothing_waits_for_a_case_at_its_end(state: str) -> None:
     walk = Walk().to(state)
     assert walk.machine.due_at(walk.case) is None
+
+
+def test_only_recognition_asks_for_the_objections_and_only_a_published_case_offers_it() -> None:
+    machine = henan()
+    asking = {name for name in machine.programme.event_by_name if "open_objections" in machine.needs(name)}
+    assert asking == {"recognise"}
+    assert {state for state in STATES if "open_objections" in machine.offers_need(state)} == {"published"}
+
+
+def test_what_a_guard_needs_is_a_fact() -> None:
+    assert {name for guard in GUARDS.values() for name in guard.needs} <= {part.name for part in fields(Facts)}
 
 
 # --- measures ---------------------------------------------------------------------------------------------------------
