@@ -18,8 +18,8 @@ from workflows.events import Data
 from workflows.facts import Ask, Facts
 from workflows.guards import GUARDS
 from workflows.guards.kind import Opens
-from workflows.programme import GOES_BACK, STAYS, UNLISTED, Event, GuardUse, Move, Programme, Role
-from workflows.text import Reason
+from workflows.programme import GOES_BACK, ROLE_NAMES, STAYS, UNLISTED, Event, GuardUse, Move, Programme, Role
+from workflows.text import Reason, Text, listed, quoted
 from workflows.working_days import end_of_day
 
 
@@ -276,28 +276,25 @@ def replay(changes: Iterable[Mapping[str, Any]]) -> Case:
 # --- what every event is asked besides its guards ---------------------------------------------------------------------
 
 
+_NOT_LISTED = Text("尚未列入", "not listed yet")
+
+
 def _wrong_state(ask: Ask) -> Reason:
-    names = ask.programme.state_by_id
-    wanted = ask.event.sources
-    zh_wanted = "、".join(names[state].name.zh for state in wanted) or "尚未列入"
-    en_wanted = ", ".join(wanted) or "not listed yet"
-    state = ask.case.state
-    zh_state = names[state].name.zh if state in names else "未列入"
+    names = {state.id: state.name for state in ask.programme.states}
+    event, now = quoted(ask.event.title), quoted(names.get(ask.case.state, _NOT_LISTED))
+    wanted = listed([names[state] for state in ask.event.sources] or [_NOT_LISTED])
     return ask.reason(
         "wrong_state",
-        f"当前状态为“{zh_state}”，“{ask.event.title.zh}”只能在以下状态进行：{zh_wanted}",
-        f"the case is '{state}'; '{ask.event.name}' is possible only from: {en_wanted}",
+        f"当前状态为{now.zh}，{event.zh}只能在以下状态进行：{wanted.zh}",
+        f"the case is {now.en}; {event.en} is possible only from: {wanted.en}",
         field="state",
     )
 
 
 def _not_your_role(ask: Ask) -> Reason:
-    roles = ", ".join(ask.event.roles)
+    event, roles = quoted(ask.event.title), listed(ROLE_NAMES[role] for role in ask.event.roles)
     return ask.reason(
-        "role_not_allowed",
-        f"“{ask.event.title.zh}”由以下角色作出：{roles}",
-        f"'{ask.event.name}' is for: {roles}",
-        who=ask.event.roles[0],
+        "role_not_allowed", f"{event.zh}由{roles.zh}办理", f"{event.en} is for {roles.en}", who=ask.event.roles[0]
     )
 
 
@@ -305,11 +302,12 @@ def _too_late(ask: Ask) -> list[Reason]:
     last = ask.event.window.hard_after
     if last is None or ask.facts.now < end_of_day(last):
         return []
+    event = quoted(ask.event.title)
     return [
         ask.reason(
             "too_late",
-            f"“{ask.event.title.zh}”的最后期限是 {last} 24:00，以收到时间为准，已过期限",
-            f"'{ask.event.name}' was possible until 24:00 of {last}, by the instant of receipt",
+            f"{event.zh}的最后期限是 {last} 24:00，以收到时间为准，已过期限",
+            f"{event.en} was possible until 24:00 of {last}, by the instant of receipt",
             until=end_of_day(last),
         )
     ]
@@ -340,14 +338,14 @@ def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason
     flag, outside = _window_now(ask)
     if not outside or reason is not None:
         return flag, []
-    window = ask.event.window
+    window, event = ask.event.window, quoted(ask.event.title)
     zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"至 {window.to} 止"
     en_when = f"{window.from_} to {window.to}" if window.from_ else f"the time until {window.to}"
     return None, [
         ask.reason(
             "reason_required",
-            f"“{ask.event.title.zh}”的时段为 {zh_when}，今天（{ask.facts.today}）不在其内：请在 reason 中说明理由",
-            f"'{ask.event.name}' belongs to {en_when}; today ({ask.facts.today}) is outside, so a reason is required",
+            f"{event.zh}的时段为 {zh_when}，今天（{ask.facts.today}）不在其内，须说明理由",
+            f"{event.en} belongs to {en_when}; today ({ask.facts.today}) is outside, so a reason is required",
             field="reason",
         )
     ]

@@ -32,6 +32,15 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+ROLE_NAMES: Mapping[str, Text] = {
+    Role.ADMIN: Text("管理员", "the administrator"),
+    Role.PROVINCE: Text("省级主管部门", "the province"),
+    Role.UNIT: Text("填报单位", "the unit"),
+    Role.EXPERT: Text("专家", "the expert"),
+    Role.ENTERPRISE: Text("企业", "the enterprise"),
+    Role.AUDITOR: Text("审计人员", "the auditor"),
+    Role.SYSTEM: Text("系统", "the system"),
+}
 STAYS = "stays"
 GOES_BACK = "back"
 UNLISTED = "unlisted"  # where a case is before it is listed: the source of a move that has none

@@ -26,7 +26,7 @@ from workflows.facts import Actor, Facts, Site
 from workflows.faults import fault
 from workflows.lifecycle import Decision, Lifecycle, Offer, Refused, replay
 from workflows.programme import Event, Role
-from workflows.text import Reason, Text
+from workflows.text import Reason, Text, listed, quoted
 
 _CASES, _SITES = table(CaseRow), table(Enterprise)
 _OBJECTIONS, _NOTICES, _ENTRIES = table(Objection), table(Notice), table(NoticeEntryRow)
@@ -214,8 +214,10 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
-    known = "、".join(lifecycle.programme.event_by_name)
-    return fault("unknown_event", "event", f"没有“{said}”这一事件；可选：{known}", f"no event '{said}'; known: {known}")
+    it, known = quoted(str(said)), listed(lifecycle.programme.event_by_name)
+    return fault(
+        "unknown_event", "event", f"没有{it.zh}这一事件；可选：{known.zh}", f"no event {it.en}; known: {known.en}"
+    )
 
 
 def _decide(
@@ -229,8 +231,8 @@ def _decide(
             fault(
                 "reason_required",
                 "reason",
-                f"“{event.title.zh}”须说明理由",
-                f"'{event.name}' needs a reason",
+                f"{quoted(event.title).zh}须说明理由",
+                f"{quoted(event.title).en} needs a reason",
                 event.clause,
             ),
         )

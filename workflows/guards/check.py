@@ -9,7 +9,7 @@ from workflows.case import Case
 from workflows.facts import Ask
 from workflows.guards.kind import Guard, Untold
 from workflows.programme import FORBID, Programme, Role
-from workflows.text import Reason
+from workflows.text import Reason, Text, quoted
 from workflows.working_days import end_of_day, legal_day
 
 # --- the province's check, re-submission ------------------------------------------------------------------------------
@@ -23,16 +23,22 @@ class Result:
     result: Literal["passed", "failed", "rectify"]
 
 
-_RESULTS = {"passed": "通过", "failed": "未通过", "rectify": "须整改", None: "尚未复核"}
+_RESULTS = {
+    "passed": quoted(Text("通过", "passed")),
+    "failed": quoted(Text("未通过", "not passed")),
+    "rectify": quoted(Text("须整改", "to be put right")),
+    None: quoted(Text("尚未复核", "not checked yet")),
+}
 
 
 def _check_resulted(ask: Ask, given: Result, clause: str) -> Iterator[Reason]:
     result = ask.case.check.result if ask.case.check else None
     if result != given.result:
+        wanted, found = _RESULTS[given.result], _RESULTS[result]
         yield ask.reason(
             "check_result",
-            f"省级复核结果须为“{_RESULTS[given.result]}”，现为“{_RESULTS[result]}”",
-            f"the province's check must have resulted in '{given.result}'; it is '{result or 'not checked yet'}'",
+            f"省级复核结果须为{wanted.zh}，现为{found.zh}",
+            f"the result of the province's check must be {wanted.en}; it is {found.en}",
             clause, field="check", who=Role.PROVINCE,
         )  # fmt: skip
 
@@ -50,8 +56,8 @@ def _result_until(ask: Ask, given: ResultUntil, clause: str) -> Iterator[Reason]
     if ask.data is not None and ask.data.result == given.result and ask.facts.now >= end_of_day(given.until):
         yield ask.reason(
             "too_late",
-            f"“{_RESULTS[given.result]}”这一结果只能在 {given.until} 24:00 前作出",
-            f"the result '{given.result}' was possible only until 24:00 of {given.until}",
+            f"{_RESULTS[given.result].zh}这一结果只能在 {given.until} 24:00 前作出",
+            f"the result {_RESULTS[given.result].en} was possible only until 24:00 of {given.until}",
             clause, field="data.result", until=end_of_day(given.until),
         )  # fmt: skip
 

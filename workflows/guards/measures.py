@@ -10,11 +10,13 @@ from workflows.events import choice_id
 from workflows.facts import Ask, Site
 from workflows.guards.kind import Guard, Untold
 from workflows.programme import FORBID, Choice, Programme, Role
-from workflows.text import Reason
+from workflows.text import Reason, Text, listed, quoted
 
 
-def _cell(choices: tuple[Choice, ...], id_: str) -> str:
-    return next((choice.cell for choice in choices if choice.id == id_), id_)
+def _named(choices: tuple[Choice, ...], id_: str) -> Text:
+    # A choice is called by what stands in the cell; its id is the English that there is.
+    cell = next((choice.cell for choice in choices if choice.id == id_), id_)
+    return quoted(Text(cell, id_.replace("_", " ")))
 
 
 # --- the grade and the site -------------------------------------------------------------------------------------------
@@ -94,11 +96,11 @@ def _indicators_met(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
         return
     for category, result in (ask.data.indicators or {}).items():
         if result == "not_met":
-            cell = _cell(ask.programme.indicators, category)
+            name = _named(ask.programme.indicators, category)
             yield ask.reason(
                 "indicator_not_met",
-                f"指标“{cell}”未达到，不能通过；整改后再验收",
-                f"indicator '{category}' is not met: put it right, then review again",
+                f"指标{name.zh}未达到，不能通过；整改后再验收",
+                f"indicator {name.en} is not met: put it right, then review again",
                 clause, field=f"data.indicators.{category}",
             )  # fmt: skip
 
@@ -138,13 +140,14 @@ def _numbers_named(data: Any) -> Iterator[tuple[str, int]]:
 def _measures_known(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
     if ask.data is None:
         return
-    known = {measure.number for measure in ask.case.measures}
+    known = [measure.number for measure in ask.case.measures]
+    there = listed([str(number) for number in known] or [Text("无", "none")])
     for at, number in _numbers_named(ask.data):
         if number not in known:
             yield ask.reason(
                 "unknown_measure",
-                f"方案中没有第 {number} 项措施；现有：{'、'.join(map(str, sorted(known))) or '无'}",
-                f"the plan has no measure {number}; it has: {', '.join(map(str, sorted(known))) or 'none'}",
+                f"方案中没有第 {number} 项措施；现有：{there.zh}",
+                f"the plan has no measure {number}; it has: {there.en}",
                 clause, field=at,
             )  # fmt: skip
 
@@ -194,15 +197,15 @@ def _progress_by_kind(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
     owed = {measure.kind for measure in ask.case.measures}
     said = {choice_id(ask.programme.measure_kinds, kind) for kind in ask.data.progress}
     for kind in sorted(owed - said):
-        cell = _cell(ask.programme.measure_kinds, kind)
+        name = _named(ask.programme.measure_kinds, kind)
         yield ask.reason(
-            "progress_missing", f"缺少“{cell}”的进度（%）", f"the progress (percent) of '{kind}' is missing",
+            "progress_missing", f"缺少{name.zh}的进度（%）", f"the progress (percent) of {name.en} is missing",
             clause, field=f"data.progress.{kind}",
         )  # fmt: skip
     for kind in sorted(said - owed):
-        cell = _cell(ask.programme.measure_kinds, kind)
+        name = _named(ask.programme.measure_kinds, kind)
         yield ask.reason(
-            "progress_unexpected", f"方案中没有“{cell}”类措施，不应填报其进度", f"the plan has no measure of '{kind}'",
+            "progress_unexpected", f"方案中没有{name.zh}类措施，不应填报其进度", f"the plan has no measure of {name.en}",
             clause, field=f"data.progress.{kind}",
         )  # fmt: skip
 

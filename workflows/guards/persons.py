@@ -8,7 +8,7 @@ from workflows.facts import Ask
 from workflows.guards.kind import Guard
 from workflows.persons import folded, in_both
 from workflows.programme import FORBID, Role
-from workflows.text import Reason, Text
+from workflows.text import Reason, Text, quoted
 from workflows.working_days import legal_day
 
 
@@ -56,9 +56,9 @@ class Correctable:
 def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
     last = ask.case.last_event
     event = ask.programme.event_by_name.get(last.event) if last else None
+    title = quoted(event.title if event else "—")
     if last is None or event is None or last.kind in given.never or last.role == Role.SYSTEM:
-        zh, en = (event.title.zh, event.title.en) if event else ("—", "—")
-        said = Text(f"最近一次事件“{zh}”不能更正", f"the last event, {en}, cannot be corrected")
+        said = Text(f"最近一次事件{title.zh}不能更正", f"the last event, {title.en}, cannot be corrected")
         yield Reason("not_correctable", said, clause)
         return
     role = ask.facts.actor.role
@@ -66,8 +66,8 @@ def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
     if role not in event.roles or (last.role == Role.PROVINCE and role != Role.PROVINCE):
         yield ask.reason(
             "not_your_event",
-            f"最近一次事件“{event.title.zh}”须由作出它的一方更正",
-            f"the last event, {event.title.en}, is corrected by the side that made it",
+            f"最近一次事件{title.zh}须由作出它的一方更正",
+            f"the last event, {title.en}, is corrected by the side that made it",
             clause, who=last.role, until=due.due_at,
         )  # fmt: skip
     if folded(ask.facts.actor.name) == folded(last.actor):
