@@ -12,7 +12,7 @@ from transitions import EventData, Machine
 from transitions.core import State as MachineState
 from transitions.extensions import GraphMachine
 
-from workflows.case import Case, LastEvent, load
+from workflows.case import Case, Flag, LastEvent, load
 from workflows.effects import EFFECTS, Changes
 from workflows.events import Data
 from workflows.facts import Ask, Facts
@@ -50,7 +50,7 @@ class Offer:
     event: Event
     reasons: tuple[Reason, ...]
     needs_reason: bool
-    flag: str | None
+    flag: Flag | None
 
     @property
     def allowed(self) -> bool:
@@ -184,7 +184,7 @@ class Lifecycle:
             subject.reasons.extend(_judge_all(self._guards[ask.event.name], ask))
         return subject.reasons, subject.state
 
-    def _after(self, ask: Ask, state: str, flag: str | None) -> Case:
+    def _after(self, ask: Ask, state: str, flag: Flag | None) -> Case:
         facts, event = ask.facts, ask.event
         case = ask.case
         changes: Changes = {"state": state, **EFFECTS[event.kind](ask)}
@@ -193,7 +193,7 @@ class Lifecycle:
         flags = changes.get("flags", case.flags)
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
-        changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now)
+        changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now, flag)
         return replace(case, **changes)
 
     def due_at(self, case: Case) -> datetime | None:
@@ -313,7 +313,7 @@ def _too_late(ask: Ask) -> list[Reason]:
     ]
 
 
-def _window_now(ask: Ask) -> tuple[str | None, bool]:
+def _window_now(ask: Ask) -> tuple[Flag | None, bool]:
     """How the event would mark the case today (early, late), and whether today is outside its window.
 
     After a re-submission, and for the scheduler, nothing is marked and nothing is outside.
@@ -328,7 +328,7 @@ def _window_now(ask: Ask) -> tuple[str | None, bool]:
     return ("late" if window.late_after is not None and today > window.late_after else None), False
 
 
-def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason]]:
+def _judge_window(ask: Ask, reason: str | None) -> tuple[Flag | None, list[Reason]]:
     """The flag that the event earns, and the reasons of its window against it.
 
     A passed soft date marks and asks for a reason; a passed hard one refuses.

@@ -308,6 +308,14 @@ class SiteGot(Got):
     county: str | None
 
 
+class FailedReviewGot(Got):
+    """The city's newest review that was not passed: what is missing for the next."""
+
+    reviewed_on: date
+    reviewers: list[str]
+    findings: list[str]
+
+
 class CaseGot(Got):
     """A case with all its facts."""
 
@@ -340,6 +348,7 @@ class CaseGot(Got):
     started_on: date | None
     measures: list[dict[str, Any]]
     reports: list[dict[str, Any]]
+    failed_review: FailedReviewGot | None
     findings: list[dict[str, Any]]
     check: dict[str, Any] | None
     draw: dict[str, Any] | None

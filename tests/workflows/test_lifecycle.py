@@ -460,6 +460,52 @@ def test_nothing_waits_for_a_case_at_its_end(state: str) -> None:
     assert walk.machine.due_at(walk.case) is None
 
 
+def test_p4_what_a_failed_review_found_stands_with_the_case_until_a_review_is_passed() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("fail_acceptance", EXAMPLES["fail_acceptance"], at="2024-07-20")
+    again = {**EXAMPLES["fail_acceptance"], "reviewed_on": "2024-07-21", "findings": ["台账不全"]}
+    failed = walk.go("fail_acceptance", again, at="2024-07-21").failed_review
+    assert failed is not None
+    assert (str(failed.reviewed_on), failed.reviewers, failed.findings) == ("2024-07-21", ("钱工",), ("台账不全",))
+    corrected = walk.go("correct", at="2024-07-21", by=Actor("赵工", Role.UNIT), reason="误录").failed_review
+    assert corrected is not None
+    assert corrected.findings == ("除尘器未调试",)
+    walk.go("report_progress", REPORT, at="2024-07-22")
+    assert walk.go("accept", {**REVIEW, "reviewed_on": "2024-07-22"}, at="2024-07-22").failed_review is None
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [("fast_track", {"sent": DECLARATION, "at": "2024-07-22"})],
+        [("withdraw", {"at": "2024-07-22", "reason": "退出"}), ("relist", {"at": "2024-07-23", "reason": "重来"})],
+    ],
+    ids=["the fast track", "a new attempt"],
+)
+def test_p4_a_failed_review_is_past_after(steps: list[tuple[str, Any]]) -> None:
+    walk = Walk().to("upgrading")
+    walk.go("fail_acceptance", EXAMPLES["fail_acceptance"], at="2024-07-20")
+    for name, step in steps:
+        walk.go(name, **step)
+    assert walk.case.failed_review is None
+
+
+def test_the_last_event_says_whether_it_was_itself_early_or_late() -> None:
+    walk = Walk().to("listed")
+    flags = []
+    for name, sent, at in (
+        ("pre_assess", {**PRE_ASSESSMENT, "assessed_on": "2024-05-25"}, "2024-05-25"),
+        ("file_plan", PLAN, "2024-06-20"),
+        ("start_upgrade", {"started_on": "2024-06-21"}, "2024-06-21"),
+        ("amend_plan", {"add": [MEASURE]}, "2024-11-20"),
+    ):
+        walk.go(name, sent, at=at, reason="说明")
+        assert walk.case.last_event is not None
+        flags.append(walk.case.last_event.flag)
+    assert flags == ["early", "late", None, "late"]
+    assert walk.case.flags == ("early", "late")
+
+
 def test_only_recognition_asks_for_the_objections_and_only_a_published_case_offers_it() -> None:
     machine = henan()
     asking = {name for name in machine.programme.event_by_name if "open_objections" in machine.needs(name)}
