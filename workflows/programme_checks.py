@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from functools import lru_cache, partial
 from itertools import islice, pairwise
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,19 +63,39 @@ _READS: Mapping[str, tuple[str, ...]] = {
 # --- walking through a programme --------------------------------------------------------------------------------------
 
 
-def parts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+_WITHOUT_PARTS = frozenset({str, int, bool, date, NoneType})
+
+
+def parts(value: Any, key: str = "") -> list[tuple[str, Any]]:
     """`value` and everything within it, each with its key as it would be written in the file."""
-    yield key, value
-    if isinstance(value, tuple):
+    found: list[tuple[str, Any]] = []
+    _walk(value, key, found)
+    return found
+
+
+def _walk(value: Any, key: str, found: list[tuple[str, Any]]) -> None:
+    found.append((key, value))
+    class_: Any = type(value)
+    if class_ in _WITHOUT_PARTS:
+        return
+    if class_ is tuple:
         for index, item in enumerate(value):
-            name = name_of(partial(_get, item))
-            yield from parts(item, f"{key}[{index}]" if name is None else f"{key}.{name}")
+            name = None if type(item) is str else name_of(partial(_get, item))
+            _walk(item, f"{key}[{index}]" if name is None else f"{key}.{name}", found)
+    elif named := _fields_of(class_):
+        for name, as_written in named:
+            _walk(getattr(value, name), f"{key}.{as_written}" if key else as_written, found)
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            yield from parts(item, f"{key}.{name}")
-    elif is_dataclass(value):
-        for part in fields(value):
-            yield from parts(getattr(value, part.name), f"{key}.{part.name.removesuffix('_')}".lstrip("."))
+            _walk(item, f"{key}.{name}", found)
+
+
+@lru_cache
+def _fields_of(class_: Any) -> tuple[tuple[str, str], ...]:
+    """The fields of a part and what they are called in the file; none where the value is no part of ours."""
+    if not is_dataclass(class_):
+        return ()
+    return tuple((part.name, part.name.removesuffix("_")) for part in fields(class_))
 
 
 def _get(item: Any, name: str) -> Any:
