@@ -13,6 +13,7 @@ from annotated_types import Ge, MinLen
 from pydantic import Field, TypeAdapter, ValidationError
 
 from workflows.errors import ProgrammeRefused
+from workflows.parts import name_of, parts
 from workflows.text import Text
 
 FORBID: dict[str, Any] = {"extra": "forbid", "arbitrary_types_allowed": True}
@@ -372,6 +373,11 @@ class Programme:
     forms: tuple[Form, ...]
 
     @cached_property
+    def parts(self) -> list[tuple[str, Any]]:
+        """The programme and everything within it, each with its key as it would be written in the file."""
+        return parts(self)
+
+    @cached_property
     def grade_by_id(self) -> dict[str, Grade]:
         """Grades by id."""
         return {grade.id: grade for grade in self.grades}
@@ -476,14 +482,9 @@ def _key(location: tuple[int | str, ...], document: Any) -> str:
             document = document[part]
         except (KeyError, IndexError, TypeError):  # what is missing, or an alternative that the parser names
             document = None
-        name = name_of(document.get) if isinstance(part, int) and isinstance(document, dict) else None
+        name = name_of(document) if isinstance(part, int) and isinstance(document, dict) else None
         key += f"[{part}]" if isinstance(part, int) and name is None else f".{name or part}"
     return key.lstrip(".") or "(file)"
-
-
-def name_of(get: Callable[[str], Any]) -> str | None:
-    """What an entry of a list is called in messages; `get` gives its parts by name."""
-    return next((name for name in (get("id"), get("code"), get("name")) if isinstance(name, str)), None)
 
 
 @lru_cache

@@ -66,19 +66,17 @@ def test_the_file_has_the_events_and_states_of_the_design() -> None:
     assert set(programme.event_by_name) == {*DESIGN, "correct"}
 
 
-@pytest.mark.parametrize("event", [name for name in DESIGN if name != "lapse"])
 @pytest.mark.parametrize("state", STATES)
-def test_every_pair_of_state_and_event_moves_as_the_design_says_or_is_refused_by_the_state(
-    state: str, event: str
-) -> None:
+def test_every_event_moves_from_a_state_as_the_design_says_or_is_refused_by_the_state(state: str) -> None:
     walk = Walk().to(state)
-    actor = Actor("somebody", henan().programme.event_by_name[event].roles[0])
-    decided = walk.ask(event, EXAMPLES.get(event), at="2024-12-19", by=actor, reason="测试")
-    target = DESIGN[event].get(state)
-    wrong = isinstance(decided, Refused) and "wrong_state" in {reason.code for reason in decided.reasons}
-    assert wrong == (target is None)
-    if isinstance(decided, Decision):
-        assert decided.after.state == target
+    for event in DESIGN.keys() - {"lapse"}:
+        actor = Actor("somebody", henan().programme.event_by_name[event].roles[0])
+        decided = walk.ask(event, EXAMPLES.get(event), at="2024-12-19", by=actor, reason="测试")
+        target = DESIGN[event].get(state)
+        wrong = isinstance(decided, Refused) and "wrong_state" in {reason.code for reason in decided.reasons}
+        assert wrong == (target is None), event
+        if isinstance(decided, Decision):
+            assert decided.after.state == target, event
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -11,7 +11,7 @@ from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
 from workflows.lifecycle import Lifecycle
 from workflows.programme import Programme, packaged_sources
-from workflows.programme_checks import load, packaged, parts
+from workflows.programme_checks import load, packaged
 from workflows.working_days import Calendar, DayKind, packaged_years
 
 HENAN = packaged_sources()["henan-2024"]
@@ -683,7 +683,7 @@ def test_all_problems_of_all_sorts_are_listed_at_once() -> None:
 
 
 def test_parts_walk_through_everything_under_the_keys_of_the_file(henan: Programme) -> None:
-    keys = dict(parts(henan))
+    keys = dict(henan.parts)
     assert keys["events.accept.window.from"] == date(2024, 7, 15)
     assert keys["events.publish.moves[1].guards[2].clause"] == "P5"
     assert keys["targets[0].areas"] == ("410000",)
