@@ -26,7 +26,8 @@ ServiceError
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from workflows.text import Reason, Text
+from workflows.programme import ROLE_NAMES, Role
+from workflows.text import Reason, Text, listed
 
 
 class ServiceError(Exception):
@@ -68,11 +69,11 @@ class NotYourRole(ServiceError):
     @classmethod
     def but(cls, role: str, *allowed: str) -> Self:
         """For a caller of `role`, where only the `allowed` ones may."""
-        known = ", ".join(sorted(allowed))
+        own, others = ROLE_NAMES[role], listed(ROLE_NAMES[each] for each in Role if each in allowed)
         return cls(
             Text(
-                f"您的角色（{role}）不能进行此项操作；可进行的角色：{known}",
-                f"this is not for your role ({role}), but for: {known}",
+                f"您的角色（{own.zh}）不能进行此项操作，由{others.zh}办理",
+                f"this is not for your role ({own.en}), but for {others.en}",
             )
         )
 

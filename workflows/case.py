@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 Route = Literal["normal", "fast_track"]
+Flag = Literal["early", "late"]
 CheckResult = Literal["passed", "failed", "rectify"]
 
 
@@ -94,6 +95,15 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedReview:
+    """The city's newest review that was not passed, and what it found wanting."""
+
+    reviewed_on: date
+    reviewers: tuple[str, ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SpotCheck:
     """The province's newest check."""
 
@@ -131,13 +141,14 @@ class Disqualification:
 
 @dataclass(frozen=True, slots=True)
 class LastEvent:
-    """The newest event, by whom and when: what a correction would undo."""
+    """The newest event, by whom and when, and how it marked the case: what a correction would undo."""
 
     event: str
     kind: str
     actor: str
     role: str
     at: datetime
+    flag: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,7 @@ class Case:
     measures: tuple[Measure, ...] = ()
     last_measure: int = 0
     reports: tuple[Report, ...] = ()
+    failed_review: FailedReview | None = None
     acceptance: Acceptance | None = None
     grade_reached: str | None = None
     draw: Drawn | None = None

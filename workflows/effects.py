@@ -12,6 +12,7 @@ from workflows.case import (
     Acceptance,
     Disqualification,
     Equipment,
+    FailedReview,
     Finding,
     Measure,
     NoticeEntry,
@@ -26,6 +27,7 @@ from workflows.events import (
     Checking,
     Disqualifying,
     EquipmentData,
+    FailingAcceptance,
     FastTracking,
     MeasureData,
     Planning,
@@ -47,7 +49,7 @@ Changes = dict[str, Any]
 _AMENDED_BY_HAND = ("finish_by", "officer", "experts", "remark", "target_grade")
 _OF_ONE_ATTEMPT: Changes = {
     "route": "normal", "pre_assessment": None, "plan": None, "started_on": None, "measures": (), "last_measure": 0, "reports": (),
-    "acceptance": None, "grade_reached": None, "draw": None, "check": None, "findings": (), "review_on": None,
+    "failed_review": None, "acceptance": None, "grade_reached": None, "draw": None, "check": None, "findings": (), "review_on": None,
     "resubmissions": 0, "notice": None,
 }  # fmt: skip
 
@@ -171,6 +173,7 @@ def _reviewed(ask: Ask, reviewed_on: date, people: tuple[str, ...], conclusion: 
     return {
         "acceptance": Acceptance(ask.facts.now, reviewed_on, people, indicators, conclusion),
         "reviewed_by": joined(ask.case.reviewed_by, people),
+        "failed_review": None,
         "draw": None,
     }
 
@@ -186,7 +189,11 @@ def _accept(ask: Ask) -> Changes:
 
 
 def _fail_acceptance(ask: Ask) -> Changes:
-    return {"reviewed_by": joined(ask.case.reviewed_by, ask.data.reviewers)}
+    data: FailingAcceptance = ask.data
+    return {
+        "failed_review": FailedReview(data.reviewed_on, data.reviewers, data.findings),
+        "reviewed_by": joined(ask.case.reviewed_by, data.reviewers),
+    }
 
 
 def _fast_track(ask: Ask) -> Changes:

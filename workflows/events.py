@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from workflows.faults import fault, from_validation
 from workflows.programme import FORBID, Choice, Programme
-from workflows.text import Reason
+from workflows.text import Reason, Text, listed, quoted
 from workflows.values import Claim, Day, Line, Lines, Money, Month, Number, Percent, Person, Persons
 
 Indicators = Annotated[Mapping[Line, Literal["met", "not_met", "not_applicable"]], Field(min_length=1)]
@@ -258,8 +258,14 @@ def _choice(choices: tuple[Choice, ...], said: str) -> str | None:
 
 def _one_of(choices: tuple[Choice, ...], said: str, at: str) -> Iterator[Reason]:
     if _choice(choices, said) is None:
-        known = "、".join(f"{choice.id}（{choice.cell}）" for choice in choices)
-        yield fault("unknown_value", at, f"“{said}”不在可选值之内：{known}", f"'{said}' is not one of: {known}")
+        it, known = quoted(said), listed(_named(choice.id, Text(choice.cell, choice.cell)) for choice in choices)
+        yield fault("unknown_value", at, f"{it.zh}不在可选值之内：{known.zh}", f"{it.en} is not one of: {known.en}")
+
+
+def _named(id_: str, name: Text) -> Text:
+    """What may be sent, and what it is called where that differs."""
+    zh = id_ if name.zh == id_ else f"{id_}（{name.zh}）"
+    return Text(zh, id_ if name.en == id_ else f"{id_} ({name.en})")
 
 
 def _measures(measures: tuple[MeasureData | MeasureChange, ...], programme: Programme, at: str) -> Iterator[Reason]:
@@ -275,9 +281,9 @@ def _measures(measures: tuple[MeasureData | MeasureChange, ...], programme: Prog
 def known_grade(programme: Programme, grade: str, at: str) -> Iterator[Reason]:
     """The fault of a grade that the programme does not know."""
     if grade not in programme.grade_by_id:
-        known = "、".join(programme.grade_by_id)
+        it, known = quoted(grade), listed(_named(grade.id, grade.name) for grade in programme.grades)
         yield fault(
-            "unknown_grade", at, f"没有“{grade}”这一绩效等级；可选：{known}", f"no grade '{grade}'; known: {known}"
+            "unknown_grade", at, f"没有{it.zh}这一绩效等级；可选：{known.zh}", f"no grade {it.en}; known: {known.en}"
         )
 
 
@@ -286,12 +292,12 @@ def target_faults(programme: Programme, current: str, target: str, at: str = "ta
     if not {current, target} <= programme.grade_by_id.keys():
         return
     if not programme.grade_by_id[target].target:
-        allowed = "、".join(grade.id for grade in programme.grades if grade.target)
+        allowed = listed(_named(grade.id, grade.name) for grade in programme.grades if grade.target)
         yield fault(
             "not_a_target",
             at,
-            f"拟提升等级只能是：{allowed}",
-            f"the target grade must be one of: {allowed}",
+            f"拟提升等级只能是：{allowed.zh}",
+            f"the target grade must be one of: {allowed.en}",
             programme.cites.grades,
         )
     elif not programme.is_above(target, current):
@@ -308,15 +314,15 @@ def target_faults(programme: Programme, current: str, target: str, at: str = "ta
 def _listing(data: Listing, programme: Programme, today: date) -> Iterator[Reason]:
     industry = programme.industry_by_id.get(data.industry)
     if industry is None:
-        known = "、".join(programme.industry_by_id)
+        it, known = quoted(data.industry), listed(_named(each.id, each.name) for each in programme.industries)
         yield fault(
-            "unknown_industry", "industry", f"行业“{data.industry}”不在方案范围内；可选：{known}",
-            f"industry '{data.industry}' is not in the programme; known: {known}", programme.cites.industries,
+            "unknown_industry", "industry", f"行业{it.zh}不在方案范围内；可选：{known.zh}",
+            f"industry {it.en} is not in the programme; known: {known.en}", programme.cites.industries,
         )  # fmt: skip
     elif industry.needs_detail and data.industry_detail is None:
         yield fault(
-            "detail_missing", "industry_detail", f"行业为“{industry.name.zh}”时须填写行业细分",
-            f"for '{industry.name.en}' the industry detail is required", programme.cites.industries,
+            "detail_missing", "industry_detail", f"行业为{quoted(industry.name).zh}时须填写行业细分",
+            f"for the industry {quoted(industry.name).en} the industry detail is required", programme.cites.industries,
         )  # fmt: skip
     yield from known_grade(programme, data.current_grade, "current_grade")
     yield from known_grade(programme, data.target_grade, "target_grade")

@@ -1,11 +1,12 @@
 """What is wrong with what was sent, said in both languages: the parser's findings in the words of a person."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
-from workflows.text import Reason, Text
+from workflows.text import Reason, Text, listed
 
 # type of the parser's finding → (our code, Chinese, English); {…} are taken from the finding's context
 _SAID: dict[str, tuple[str, str, str]] = {
@@ -16,7 +17,17 @@ _SAID: dict[str, tuple[str, str, str]] = {
     "string_type": ("wrong_type", "应为文本", "a text is needed"),
     "string_too_short": ("too_short", "不能为空，至少 {min_length} 个字符", "at least {min_length} character(s) are needed"),
     "string_too_long": ("too_long", "过长，最多 {max_length} 个字符", "at most {max_length} characters are allowed"),
-    "string_pattern_mismatch": ("wrong_form", "格式不符：{pattern}", "does not match {pattern}"),
+    "string_pattern_mismatch": ("wrong_form", "格式不符", "this has not the form that is needed"),
+    "not_a_phone": (
+        "wrong_form", "电话应为 5 至 31 位：以数字或 + 开头，其后为数字、空格、括号、连字符",
+        "a telephone number is needed: 5 to 31 digits, blanks, brackets and hyphens, a digit or + first",
+    ),
+    "not_an_email": (
+        "wrong_form", "应为一个电子邮箱地址，如 name@example.com", "one e-mail address is needed, as in name@example.com"
+    ),
+    "not_an_objection_state": (
+        "wrong_form", "可选值：open（未处理）、upheld（成立）、dismissed（不成立）", "must be one of: open, upheld and dismissed"
+    ),
     "string_unicode": ("not_unicode", "含有无效字符", "not valid Unicode text"),
     "unprintable_text": ("unprintable_text", "含有不可见的字符（控制符、零宽字符等），请删除后重新输入", "characters that are not shown are not allowed"),
     "one_person_each": (
@@ -77,8 +88,21 @@ def from_findings(findings: Iterable[Any], at: str = "") -> tuple[Reason, ...]:
             continue  # too few only because some of them could not be read
         code, zh, en = _SAID.get(finding["type"], ("malformed", "格式不符：{msg}", "{msg}"))
         told = {**(finding.get("ctx") or {}), "msg": finding["msg"]}
-        faults.append(fault(code, _field(at, finding["loc"]), zh.format_map(told), en.format_map(told)))
+        expected = listed(_values(told.get("expected", "")))
+        faults.append(
+            fault(
+                code,
+                _field(at, finding["loc"]),
+                zh.format_map({**told, "expected": expected.zh}),
+                en.format_map({**told, "expected": expected.en}),
+            )
+        )
     return tuple(faults)
+
+
+def _values(expected: str) -> list[str]:
+    """The values in the parser's own words: "'passed', 'failed' or 'rectify'"."""
+    return [value.strip("'") for value in re.split(r", | or ", expected)]
 
 
 def _is_below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:

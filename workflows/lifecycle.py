@@ -12,13 +12,14 @@ from transitions import EventData, Machine
 from transitions.core import State as MachineState
 from transitions.extensions import GraphMachine
 
-from workflows.case import Case, LastEvent, load
+from workflows.case import Case, Flag, LastEvent, load
 from workflows.effects import EFFECTS, Changes
 from workflows.events import Data
 from workflows.facts import Ask, Facts
-from workflows.guards import GUARDS, Opens
-from workflows.programme import GOES_BACK, STAYS, UNLISTED, Event, GuardUse, Move, Programme, Role
-from workflows.text import Reason
+from workflows.guards import GUARDS
+from workflows.guards.kind import Opens
+from workflows.programme import GOES_BACK, ROLE_NAMES, STAYS, UNLISTED, Event, GuardUse, Move, Programme, Role
+from workflows.text import Reason, Text, listed, quoted
 from workflows.working_days import end_of_day
 
 
@@ -49,7 +50,7 @@ class Offer:
     event: Event
     reasons: tuple[Reason, ...]
     needs_reason: bool
-    flag: str | None
+    flag: Flag | None
 
     @property
     def allowed(self) -> bool:
@@ -76,6 +77,11 @@ def _bound(uses: Iterable[GuardUse]) -> tuple[Any, ...]:
     )
 
 
+def _needed(event: Event) -> frozenset[str]:
+    uses = (*event.guards, *(use for move in event.moves for use in move.guards))
+    return frozenset().union(*(GUARDS[use.guard].needs for use in uses))
+
+
 def _judge_all(guards: tuple[Any, ...], ask: Ask) -> Iterator[Reason]:
     for judge, given, clause in guards:
         yield from judge(ask, given, clause)
@@ -88,6 +94,7 @@ class Lifecycle:
         self.programme = programme
         self._guards = {event.name: _bound(event.guards) for event in programme.events}
         self._waits = self._openings()
+        self._needs = {event.name: _needed(event) for event in programme.events}
         self._machine = Machine(
             model=None,
             states=[MachineState(UNLISTED), *(MachineState(state.id) for state in programme.states)],
@@ -145,6 +152,15 @@ class Lifecycle:
             return Refused(event_name, tuple(reasons))
         return Decision(event, facts.case, self._after(ask, state, flag))
 
+    def needs(self, event_name: str) -> frozenset[str]:
+        """The names of the facts, besides the case, its site and who asks, that the event's guards look at."""
+        return self._needs[event_name]
+
+    def offers_need(self, state: str) -> frozenset[str]:
+        """The same for all events that lead on from a state."""
+        leading = (event.name for event in self.programme.events if event.move_from(state) is not None)
+        return frozenset().union(*(self._needs[name] for name in leading))
+
     def offers(self, facts: Facts) -> tuple[Offer, ...]:
         """Every event that leads on from the case's state, with the reasons of role and facts against it."""
         found = []
@@ -168,7 +184,7 @@ class Lifecycle:
             subject.reasons.extend(_judge_all(self._guards[ask.event.name], ask))
         return subject.reasons, subject.state
 
-    def _after(self, ask: Ask, state: str, flag: str | None) -> Case:
+    def _after(self, ask: Ask, state: str, flag: Flag | None) -> Case:
         facts, event = ask.facts, ask.event
         case = ask.case
         changes: Changes = {"state": state, **EFFECTS[event.kind](ask)}
@@ -177,7 +193,7 @@ class Lifecycle:
         flags = changes.get("flags", case.flags)
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
-        changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now)
+        changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now, flag)
         return replace(case, **changes)
 
     def due_at(self, case: Case) -> datetime | None:
@@ -255,28 +271,25 @@ def replay(changes: Iterable[Mapping[str, Any]]) -> Case:
 # --- what every event is asked besides its guards ---------------------------------------------------------------------
 
 
+_NOT_LISTED = Text("尚未列入", "not listed yet")
+
+
 def _wrong_state(ask: Ask) -> Reason:
-    names = ask.programme.state_by_id
-    wanted = ask.event.sources
-    zh_wanted = "、".join(names[state].name.zh for state in wanted) or "尚未列入"
-    en_wanted = ", ".join(wanted) or "not listed yet"
-    state = ask.case.state
-    zh_state = names[state].name.zh if state in names else "未列入"
+    names = {state.id: state.name for state in ask.programme.states}
+    event, now = quoted(ask.event.title), quoted(names.get(ask.case.state, _NOT_LISTED))
+    wanted = listed([names[state] for state in ask.event.sources] or [_NOT_LISTED])
     return ask.reason(
         "wrong_state",
-        f"当前状态为“{zh_state}”，“{ask.event.title.zh}”只能在以下状态进行：{zh_wanted}",
-        f"the case is '{state}'; '{ask.event.name}' is possible only from: {en_wanted}",
+        f"当前状态为{now.zh}，{event.zh}只能在以下状态进行：{wanted.zh}",
+        f"the case is {now.en}; {event.en} is possible only from: {wanted.en}",
         field="state",
     )
 
 
 def _not_your_role(ask: Ask) -> Reason:
-    roles = ", ".join(ask.event.roles)
+    event, roles = quoted(ask.event.title), listed(ROLE_NAMES[role] for role in ask.event.roles)
     return ask.reason(
-        "role_not_allowed",
-        f"“{ask.event.title.zh}”由以下角色作出：{roles}",
-        f"'{ask.event.name}' is for: {roles}",
-        who=ask.event.roles[0],
+        "role_not_allowed", f"{event.zh}由{roles.zh}办理", f"{event.en} is for {roles.en}", who=ask.event.roles[0]
     )
 
 
@@ -284,17 +297,18 @@ def _too_late(ask: Ask) -> list[Reason]:
     last = ask.event.window.hard_after
     if last is None or ask.facts.now < end_of_day(last):
         return []
+    event = quoted(ask.event.title)
     return [
         ask.reason(
             "too_late",
-            f"“{ask.event.title.zh}”的最后期限是 {last} 24:00，以收到时间为准，已过期限",
-            f"'{ask.event.name}' was possible until 24:00 of {last}, by the instant of receipt",
+            f"{event.zh}的最后期限是 {last} 24:00，以收到时间为准，已过期限",
+            f"{event.en} was possible until 24:00 of {last}, by the instant of receipt",
             until=end_of_day(last),
         )
     ]
 
 
-def _window_now(ask: Ask) -> tuple[str | None, bool]:
+def _window_now(ask: Ask) -> tuple[Flag | None, bool]:
     """How the event would mark the case today (early, late), and whether today is outside its window.
 
     After a re-submission, and for the scheduler, nothing is marked and nothing is outside.
@@ -309,7 +323,7 @@ def _window_now(ask: Ask) -> tuple[str | None, bool]:
     return ("late" if window.late_after is not None and today > window.late_after else None), False
 
 
-def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason]]:
+def _judge_window(ask: Ask, reason: str | None) -> tuple[Flag | None, list[Reason]]:
     """The flag that the event earns, and the reasons of its window against it.
 
     A passed soft date marks and asks for a reason; a passed hard one refuses.
@@ -319,14 +333,14 @@ def _judge_window(ask: Ask, reason: str | None) -> tuple[str | None, list[Reason
     flag, outside = _window_now(ask)
     if not outside or reason is not None:
         return flag, []
-    window = ask.event.window
+    window, event = ask.event.window, quoted(ask.event.title)
     zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"至 {window.to} 止"
     en_when = f"{window.from_} to {window.to}" if window.from_ else f"the time until {window.to}"
     return None, [
         ask.reason(
             "reason_required",
-            f"“{ask.event.title.zh}”的时段为 {zh_when}，今天（{ask.facts.today}）不在其内：请在 reason 中说明理由",
-            f"'{ask.event.name}' belongs to {en_when}; today ({ask.facts.today}) is outside, so a reason is required",
+            f"{event.zh}的时段为 {zh_when}，今天（{ask.facts.today}）不在其内，须说明理由",
+            f"{event.en} belongs to {en_when}; today ({ask.facts.today}) is outside, so a reason is required",
             field="reason",
         )
     ]

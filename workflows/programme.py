@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from workflows.errors import ProgrammeRefused
 from workflows.ladders import FORBID as FORBID
 from workflows.ladders import Ladder, OfficeHours
+from workflows.parts import name_of, parts
 from workflows.text import Text
 
 # A quoted date would be read like one, but nothing that looks for dates in the file would find it.
@@ -33,6 +34,15 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+ROLE_NAMES: Mapping[str, Text] = {
+    Role.ADMIN: Text("管理员", "the administrator"),
+    Role.PROVINCE: Text("省级主管部门", "the province"),
+    Role.UNIT: Text("填报单位", "the unit"),
+    Role.EXPERT: Text("专家", "the expert"),
+    Role.ENTERPRISE: Text("企业", "the enterprise"),
+    Role.AUDITOR: Text("审计人员", "the auditor"),
+    Role.SYSTEM: Text("系统", "the system"),
+}
 STAYS = "stays"
 GOES_BACK = "back"
 UNLISTED = "unlisted"  # where a case is before it is listed: the source of a move that has none
@@ -350,6 +360,11 @@ class Programme:
     forms: tuple[Form, ...]
 
     @cached_property
+    def parts(self) -> list[tuple[str, Any]]:
+        """The programme and everything within it, each with its key as it would be written in the file."""
+        return parts(self)
+
+    @cached_property
     def grade_by_id(self) -> dict[str, Grade]:
         """Grades by id."""
         return {grade.id: grade for grade in self.grades}
@@ -460,14 +475,9 @@ def _key(location: tuple[int | str, ...], document: Any) -> str:
             document = document[part]
         except (KeyError, IndexError, TypeError):  # what is missing, or an alternative that the parser names
             document = None
-        name = name_of(document.get) if isinstance(part, int) and isinstance(document, dict) else None
+        name = name_of(document) if isinstance(part, int) and isinstance(document, dict) else None
         key += f"[{part}]" if isinstance(part, int) and name is None else f".{name or part}"
     return key.lstrip(".") or "(file)"
-
-
-def name_of(get: Callable[[str], Any]) -> str | None:
-    """What an entry of a list is called in messages; `get` gives its parts by name."""
-    return next((name for name in (get("id"), get("code"), get("name")) if isinstance(name, str)), None)
 
 
 @lru_cache

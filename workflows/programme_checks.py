@@ -8,9 +8,9 @@ there the reading says what the software does, and that is all the rule there is
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import date
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
 
@@ -18,10 +18,13 @@ from pydantic import ValidationError
 
 from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
-from workflows.guards import GUARDS, Apart, Correctable, ForGrades, Months
+from workflows.guards import GUARDS
+from workflows.guards.measures import ForGrades, Months
+from workflows.guards.persons import Apart, Correctable
 from workflows.ladders import RUNG
 from workflows.obligations import KINDS as KINDS_OWED
 from workflows.obligations import WHEN
+from workflows.parts import name_of, parts
 from workflows.programme import (
     GOES_BACK,
     STAYS,
@@ -34,7 +37,6 @@ from workflows.programme import (
     GuardUse,
     Programme,
     Role,
-    name_of,
     packaged_sources,
     read,
 )
@@ -58,28 +60,9 @@ _READS: Mapping[str, tuple[str, ...]] = {
 # --- walking through a programme --------------------------------------------------------------------------------------
 
 
-def parts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """`value` and everything within it, each with its key as it would be written in the file."""
-    yield key, value
-    if isinstance(value, tuple):
-        for index, item in enumerate(value):
-            name = name_of(partial(_get, item))
-            yield from parts(item, f"{key}[{index}]" if name is None else f"{key}.{name}")
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from parts(item, f"{key}.{name}")
-    elif is_dataclass(value):
-        for part in fields(value):
-            yield from parts(getattr(value, part.name), f"{key}.{part.name.removesuffix('_')}".lstrip("."))
-
-
-def _get(item: Any, name: str) -> Any:
-    return getattr(item, name, None)
-
-
 def days_of(programme: Programme) -> Iterator[tuple[str, date]]:
     """Every date that stands in the programme, with its key."""
-    return ((key, value) for key, value in parts(programme) if isinstance(value, date))
+    return ((key, value) for key, value in programme.parts if isinstance(value, date))
 
 
 def _guard_uses(programme: Programme) -> Iterator[tuple[str, Event, GuardUse]]:
@@ -113,9 +96,9 @@ def _twice(key: str, what: str, values: Iterable[Any]) -> Iterator[str]:
 
 
 def _names_are_unique(programme: Programme) -> Iterator[str]:
-    for key, part in parts(programme):
+    for key, part in programme.parts:
         if isinstance(part, tuple):
-            yield from _twice(key, "the id", (name for item in part if (name := name_of(partial(_get, item)))))
+            yield from _twice(key, "the id", (name for item in part if (name := name_of(item))))
             yield from _twice(key, "the cell", (item.cell for item in part if isinstance(item, Choice)))
     areas = (programme.province, *programme.units)
     yield from _twice("units", "the code", (area.code for area in areas if area.code == programme.province.code))
@@ -126,14 +109,14 @@ def _names_are_unique(programme: Programme) -> Iterator[str]:
 
 
 def _texts_say_something(programme: Programme) -> Iterator[str]:
-    for key, part in parts(programme):
+    for key, part in programme.parts:
         if isinstance(part, Text):
             yield from (f"{key}.{name}: is empty" for name in ("zh", "en") if not part.get(name).strip())
 
 
 def _clauses_are_known_and_carried_out(programme: Programme) -> Iterator[str]:
     known = [clause.id for clause in programme.clauses]
-    cited = {key: part for key, part in parts(programme) if key.endswith(".clause") or key.startswith("cites.")}
+    cited = {key: part for key, part in programme.parts if key.endswith(".clause") or key.startswith("cites.")}
     for key, clause in cited.items():
         yield from _unknown(key, "clause", clause, known)
     for clause in known:
@@ -351,7 +334,7 @@ def _filings_fit_the_forms(programme: Programme) -> Iterator[str]:
 
 def _columns_can_be_filled(programme: Programme) -> Iterator[str]:
     edges = programme.form_edges
-    for key, part in parts(programme):
+    for key, part in programme.parts:
         if isinstance(part, Column):
             yield from _column(programme, key, part)
     for form in programme.forms:

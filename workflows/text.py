@@ -1,5 +1,6 @@
 """Words for people: a sentence in Chinese and in English, and the reasons and faults built from them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -17,6 +18,22 @@ class Text:
     def get(self, language: str) -> str:
         """The text in `language` ("en", anything else is Chinese)."""
         return self.en if language == "en" else self.zh
+
+
+_INNER = str.maketrans("“”", "‘’")
+
+
+def quoted(text: Text | str) -> Text:
+    """A name, or what somebody sent, in the quotation marks of each language; what it quotes itself in inner ones."""
+    zh, en = (text, text) if isinstance(text, str) else (text.zh, text.en)
+    return Text(f"“{zh.translate(_INNER)}”", f"'{en}'")
+
+
+def listed(texts: Iterable[Text | str]) -> Text:
+    """One or more names as one: with 、 between them in Chinese, with commas and an "and" in English."""
+    each = [Text(text, text) if isinstance(text, str) else text for text in texts]
+    *others, last = (text.en for text in each)
+    return Text("、".join(text.zh for text in each), f"{', '.join(others)} and {last}" if others else last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ _CASE_GOT: dict[str, Any] = {
     "state": "listed", "version": 1, "head": _HEAD, "listed_at": "2024-05-20T09:00:00+08:00",
     "entered_at": "2024-05-20T09:00:00+08:00", "flags": [], "route": "normal", "grade_reached": None,
     "resubmissions": 0, "pre_assessment": None, "plan": None, "started_on": None, "measures": [], "reports": [],
-    "findings": [], "check": None, "draw": None, "review_on": None, "notice": None, "recognised_at": None,
+    "failed_review": None, "findings": [], "check": None, "draw": None, "review_on": None, "notice": None, "recognised_at": None,
     "disqualification": None,
 }  # fmt: skip
 _PRE_ASSESSED = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -38,6 +38,7 @@ from service.api.schemas import (
     ObjectionGot,
     ObjectionPage,
     ObjectionSent,
+    ObjectionState,
 )
 from service.api.shapes import PublicObjectionGot, ReceiptGot, RecognisedPage
 from service.casework import moves, notices, objections
@@ -104,7 +105,7 @@ def version_of_objection(tx: Connection, caller: Caller, path: dict[str, Any]) -
 def search_objections(
     request: Request,
     caller: Annotated[Caller, reading("objections.read")],
-    state: Annotated[str | None, Query(pattern="^(open|upheld|dismissed)$")] = None,
+    state: ObjectionState | None = None,
     unit: Filter = None,
     cursor: Cursor = None,
     limit: Limit = 50,

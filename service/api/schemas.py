@@ -46,10 +46,31 @@ Code = Annotated[
 Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), _clean, _shown]
 Sought = Annotated[str, StringConstraints(max_length=100), _clean, _shown]
 _OF_EMAIL = r"[^@\s,;<>\"\x00-\x1f\x7f-\x9f]"
-Phone = Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9][0-9 ()-]{4,30}$")]
+
+
+def _formed(pattern: str, otherwise: str) -> AfterValidator:
+    """Takes a text of one form; what people are told else are the words under `otherwise`, not the pattern."""
+
+    def formed(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise PydanticCustomError(otherwise, "not of the form that is needed")
+        return text
+
+    return AfterValidator(formed)
+
+
+def _shown_form(pattern: str) -> Any:
+    return Field(json_schema_extra={"pattern": f"^{pattern}$"})
+
+
+_PHONE = r"\+?[0-9][0-9 ()-]{4,30}"
+_EMAIL = rf"{_OF_EMAIL}+@{_OF_EMAIL}+\.{_OF_EMAIL}+"
+_OBJECTION_STATE = "(open|upheld|dismissed)"
+Phone = Annotated[str, StringConstraints(strict=True), _formed(_PHONE, "not_a_phone"), _shown_form(_PHONE)]
 Email = Annotated[
-    str, StringConstraints(strict=True, max_length=254, pattern=rf"^{_OF_EMAIL}+@{_OF_EMAIL}+\.{_OF_EMAIL}+$")
+    str, StringConstraints(strict=True, max_length=254), _formed(_EMAIL, "not_an_email"), _shown_form(_EMAIL)
 ]
+ObjectionState = Annotated[str, _formed(_OBJECTION_STATE, "not_an_objection_state"), _shown_form(_OBJECTION_STATE)]
 
 
 class Sent(BaseModel):
@@ -287,6 +308,14 @@ class SiteGot(Got):
     county: str | None
 
 
+class FailedReviewGot(Got):
+    """The city's newest review that was not passed: what is missing for the next."""
+
+    reviewed_on: date
+    reviewers: list[str]
+    findings: list[str]
+
+
 class CaseGot(Got):
     """A case with all its facts."""
 
@@ -319,6 +348,7 @@ class CaseGot(Got):
     started_on: date | None
     measures: list[dict[str, Any]]
     reports: list[dict[str, Any]]
+    failed_review: FailedReviewGot | None
     findings: list[dict[str, Any]]
     check: dict[str, Any] | None
     draw: dict[str, Any] | None

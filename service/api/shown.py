@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from service.casework import audit
 from service.casework.moves import Standing
 from service.casework.notices import runs
-from workflows.guards import takes_emergency_cuts
+from workflows.guards.measures import takes_emergency_cuts
 from workflows.programme import Programme
 from workflows.working_days import SHANGHAI, end_of_day
 
@@ -82,6 +82,7 @@ def case(stands: Standing, programme: Programme) -> dict[str, Any]:
         "started_on": facts.started_on,
         "measures": document["measures"],
         "reports": document["reports"],
+        "failed_review": document.get("failed_review"),  # a case stored before this was kept has none
         "findings": document["findings"],
         "check": {"result": facts.check.result, "checked_on": facts.check.checked_on} if facts.check else None,
         "draw": document["draw"],

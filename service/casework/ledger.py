@@ -81,6 +81,15 @@ def ultra_low_faults(ultra_low: UltraLow, today: date, cites: Cites, at: str = "
                 f"{value} is later than today ({today})",
                 cites.retrofit,
             )
+    completed_on, publicised_on = ultra_low.completed_on, ultra_low.publicised_on
+    if completed_on is not None and publicised_on is not None and publicised_on < completed_on:
+        yield fault(
+            "publicised_before_completed",
+            f"{at}.publicised_on",
+            f"公示日期（{publicised_on}）早于改造完成日期（{completed_on}）",
+            f"it was publicised ({publicised_on}) before it was completed ({completed_on})",
+            cites.retrofit,
+        )
 
 
 def site_faults(facts: SiteFacts, programmes: Sequence[Programme], today: date) -> list[Reason]:

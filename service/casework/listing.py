@@ -157,11 +157,24 @@ class _Round:
                 )
             )
         ultra_low = UltraLow(**(item.ultra_low or {}))
-        faults.extend(ledger.ultra_low_faults(ultra_low, today, programme.cites))
+        faults.extend(ledger.ultra_low_faults(self._as_they_will_stand(item, ultra_low), today, programme.cites))
         if isinstance(data, tuple) or faults:
             raise Malformed(*faults)
         assert isinstance(data, Listing)
         return lifecycle, data, ultra_low
+
+    def _as_they_will_stand(self, item: NewCase, told: UltraLow) -> UltraLow:
+        """The dates of the retrofit that the line leaves at its site; of a site out of scope only what was sent."""
+        here = item.enterprise
+        site = self.by_id.get(here) if isinstance(here, str) else self.by_key.get(here.key)
+        if site is None or site["unit"] != item.unit or not self.act.caller.sees(unit=item.unit):
+            return told
+        return replace(ledger.facts_of(site, None).ultra_low, **self._dates_told(site["id"], item))
+
+    def _dates_told(self, site_id: str, item: NewCase) -> dict[str, Any]:
+        """What this line and those before it tell of a site's dates."""
+        told = {name: value for name, value in (item.ultra_low or {}).items() if value is not None}
+        return {**self.amended.get(site_id, {}).get("ultra_low", {}), **told}
 
     def _known_site(self, item: NewCase) -> dict[str, Any] | None:
         if isinstance(item.enterprise, str):
@@ -233,7 +246,7 @@ class _Round:
     def _amend(self, site: dict[str, Any], item: NewCase) -> dict[str, Any]:
         """What the line adds to a known site: dates of the retrofit, and a contact where there is none."""
         change: dict[str, Any] = {}
-        told = {name: value for name, value in (item.ultra_low or {}).items() if value is not None}
+        told = self._dates_told(site["id"], item)
         if any(site[f"ultra_low_{name}"] != value for name, value in told.items()):
             change["ultra_low"] = told
         if isinstance(item.enterprise, NewSite) and item.enterprise.contact and not site["contact"]:

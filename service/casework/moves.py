@@ -27,7 +27,7 @@ from workflows.faults import fault
 from workflows.lifecycle import Decision, Lifecycle, Offer, Refused, replay
 from workflows.obligations import stage_due_at
 from workflows.programme import Event, Role
-from workflows.text import Reason, Text
+from workflows.text import Reason, Text, listed, quoted
 
 _CASES, _SITES = table(CaseRow), table(Enterprise)
 _OBJECTIONS, _NOTICES, _ENTRIES = table(Objection), table(Notice), table(NoticeEntryRow)
@@ -217,14 +217,16 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
-    known = "、".join(lifecycle.programme.event_by_name)
-    return fault("unknown_event", "event", f"没有“{said}”这一事件；可选：{known}", f"no event '{said}'; known: {known}")
+    it, known = quoted(str(said)), listed(lifecycle.programme.event_by_name)
+    return fault(
+        "unknown_event", "event", f"没有{it.zh}这一事件；可选：{known.zh}", f"no event {it.en}; known: {known.en}"
+    )
 
 
 def _decide(
     desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
-    facts = facts_of(desk, command.act, stands, event=event, notice=notice)
+    facts = _facts_of(desk, command.act, stands, lifecycle.needs(event.name), event=event, notice=notice)
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -232,8 +234,8 @@ def _decide(
             fault(
                 "reason_required",
                 "reason",
-                f"“{event.title.zh}”须说明理由",
-                f"'{event.name}' needs a reason",
+                f"{quoted(event.title).zh}须说明理由",
+                f"{quoted(event.title).en} needs a reason",
                 event.clause,
             ),
         )
@@ -245,14 +247,22 @@ def _decide(
     return decided
 
 
-def facts_of(desk: Desk, act: Act, stands: Standing, *, event: Event | None = None, notice: str | None = None) -> Facts:
-    """Everything the rules may know; what costs a query is asked only where the event, or any offer, can need it."""
+def _facts_of(
+    desk: Desk,
+    act: Act,
+    stands: Standing,
+    needed: frozenset[str],
+    *,
+    event: Event | None = None,
+    notice: str | None = None,
+) -> Facts:
+    """Everything the rules may know; what costs a query is asked only where a guard of the event, or offer, needs it."""
     case = stands.case
     before = None
     notice_id = None
     open_objections = 0
-    if event is None or event.kind == "recognise":
-        open_objections = _open_objections(desk.tx, case) if case.notice else 0
+    if "open_objections" in needed and case.notice is not None:
+        open_objections = _open_objections(desk.tx, case)
     if event is not None and event.kind == "publish":
         notice_id = notice or desk.chance.id(act.at)
     if event is not None and event.kind == "correct":
@@ -287,7 +297,7 @@ def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
 def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     """Every event that leads on from the case's state, judged for the caller's role and the case's facts."""
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
-    return lifecycle.offers(facts_of(desk, act, stands))
+    return lifecycle.offers(_facts_of(desk, act, stands, lifecycle.offers_need(stands.case.state)))
 
 
 def _record(

@@ -16,7 +16,7 @@ from tests.service.world import KAIFENG, ZHENGZHOU, World
 OFFICER, FOREIGNER = f"officer {ZHENGZHOU}", f"officer {KAIFENG}"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 # A choice is also told as it stands in the form, in whatever language.
-AS_IN_THE_FORM = re.compile("（[^）]*）")
+AS_IN_THE_FORM = re.compile(r"\([^)]*\)")  # a choice is sent as its id, or as it stands in the form
 
 
 def everything(world: World) -> dict[str, list[Any]]:

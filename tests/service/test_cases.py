@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.programme import Role
 
 OFFICER, SECOND, FOREIGNER = f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}", f"officer {KAIFENG}"
 ASSESSED = {"assessed_on": "2024-06-03", "assessors": ["周教授"], "gaps": {"fugitive": "料场未封闭"}}
@@ -170,6 +171,36 @@ def test_facts_of_the_site_are_amended_through_its_case_and_stand_in_both_histor
     entry = world.call(OFFICER, "GET", f"/cases/{case}/history").json()["items"][-1]
     assert entry["data"]["enterprise"] == {"id": site, "version": 2}
     assert "新联系" not in world.call("auditor", "GET", "/audit?limit=200").text
+
+
+def test_w1_a_retrofit_is_not_publicised_before_it_is_completed_as_the_dates_will_then_stand(world: World) -> None:
+    def faults(answer: Any) -> Any:
+        return answer.status_code, [(each["code"], each["field"], each["clause"]) for each in answer.json()["errors"]]
+
+    wrong = (422, [("publicised_before_completed", "ultra_low.publicised_on", "W1")])
+    both = {"completed_on": "2024-05-02", "publicised_on": "2024-05-01"}
+    assert faults(world.call(OFFICER, "POST", "/cases", world.line(ultra_low=both))) == wrong
+    case = world.listed(ultra_low={"completed_on": "2024-05-02"})
+    site = world.case(case)["enterprise"]["id"]
+    earlier = {"publicised_on": "2024-05-01"}
+    assert faults(_patch(world, case, ultra_low=earlier)) == wrong
+    assert faults(world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"ultra_low": earlier}, version=1)) == wrong
+    again = world.line(enterprise=site, industry="glass", ultra_low=earlier)
+    assert faults(world.call(OFFICER, "POST", "/cases", again)) == wrong
+    mended = {**again, "ultra_low": {"completed_on": "2024-05-01", "publicised_on": "2024-05-01"}}
+    assert world.call(OFFICER, "POST", "/cases", mended).status_code == 201
+    assert world.case(case)["ultra_low"] == mended["ultra_low"]
+
+
+def test_w1_the_lines_of_a_batch_are_judged_by_what_those_before_them_told_of_the_site(world: World) -> None:
+    site = world.case(world.listed())["enterprise"]["id"]
+    told = [("glass", {"completed_on": "2024-05-02"}), ("coking", {"publicised_on": "2024-05-01"}),
+            ("cement", {"publicised_on": "2024-05-03"})]  # fmt: skip
+    items = [world.line(enterprise=site, industry=industry, ultra_low=dates) for industry, dates in told]
+    answer = world.call(OFFICER, "POST", "/cases/batch", {"items": items}).json()
+    assert [result["ok"] for result in answer["results"]] == [True, False, True]
+    found = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["ultra_low"]
+    assert (found["completed_on"], found["publicised_on"]) == ("2024-05-02", "2024-05-03")
 
 
 def test_the_target_is_fixed_while_a_plan_rests_on_it(world: World) -> None:
@@ -364,6 +395,21 @@ def test_the_history_is_the_audit_of_the_case_oldest_first(world: World) -> None
     assert history["items"] == audit[::-1]
     assert history["items"][1]["data"] == ASSESSED
     assert history["items"][1]["actor"]["name"] == OFFICER
+
+
+def test_the_history_says_which_event_was_late_and_the_enterprise_what_a_review_found(world: World) -> None:
+    case = world.listed()
+    world.token("the enterprise", Role.ENTERPRISE, cases=(case,))
+    assert world.case(case)["failed_review"] is None
+    world.at("2024-06-20")
+    world.planned(case)  # on the 20th: the pre-assessment in time, the plan five days late
+    items = world.call(OFFICER, "GET", f"/cases/{case}/history").json()["items"]
+    assert [item["changes"]["last_event"]["flag"] for item in items] == [None, None, "late"]
+    world.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-06-20"})
+    world.at("2024-07-16")
+    failed = {"reviewed_on": "2024-07-16", "reviewers": ["钱工"], "findings": ["台账不全"]}
+    world.moved(OFFICER, case, "fail_acceptance", failed)
+    assert world.case(case, "the enterprise")["failed_review"] == failed
 
 
 def test_an_event_answers_the_case_and_the_entry_that_says_so(world: World) -> None:

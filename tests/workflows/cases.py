@@ -103,11 +103,23 @@ class Walk:
         return {reason.code: reason for reason in decided.reasons}
 
     def to(self, state: str) -> "Walk":
-        """Lead the case to a state of the usual way."""
+        """Lead the case to a state of the usual way; where nothing is unusual about it, from memory."""
+        if (self.machine, self.site, self.case) == (henan(), DONE, new_case()):
+            led = _led(state)
+            self.case, self.history, self.notice = led.case, list(led.history), led.notice
+            return self
+        return self._lead(state)
+
+    def _lead(self, state: str) -> "Walk":
         for name, step in _WAY[state]:
             self.go(name, **step)
         assert self.case.state == state
         return self
+
+
+@lru_cache
+def _led(state: str) -> Walk:
+    return Walk()._lead(state)
 
 
 MEASURE = {"title": "更换除尘器", "kind": "equipment_renewal", "due_on": "2024-09-30"}
