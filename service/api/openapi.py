@@ -10,7 +10,8 @@ from pydantic_core import from_json
 from service import errors
 from service.api.errors import PROBLEM, problem
 from service.api.examples import GOT, SENT
-from service.api.schemas import EventSent, Problem
+from service.api.schemas import EventSent
+from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.errors import ServiceError

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select
 from service.access import SYSTEM, Act
 from service.casework import answers, moves
 from service.casework.desk import Desk
-from service.casework.moves import WITH_SITE, Applied, Command, Standing, standing
+from service.casework.moves import Applied, Command
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import EventRefused, ServiceError
 from service.storage.tables import CaseRow, table
 
