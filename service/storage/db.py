@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
@@ -36,6 +37,12 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded database; None for one in memory and for a server's."""
+        name = self.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
