@@ -67,7 +67,7 @@ class _Batch:
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     touched: dict[str, Standing] = field(default_factory=dict)
-    publications: notices.Changes = field(default_factory=notices.Changes)
+    publications: notices.Publications = field(default_factory=notices.Publications)
     graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
 
 

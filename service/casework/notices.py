@@ -19,7 +19,7 @@ _NOTICES, _ENTRIES, _CASES = table(Notice), table(NoticeEntryRow), table(CaseRow
 
 
 @dataclass(slots=True)
-class Changes:
+class Publications:
     """What the events of one batch do to notices, written after what they do to their cases."""
 
     _opened: dict[str, dict[str, Any]] = field(default_factory=dict)
