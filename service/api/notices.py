@@ -25,8 +25,8 @@ from service.api.door import (
     changing,
     idempotency_key,
     reading,
-    replay,
     require_known_query,
+    require_unanswered,
     running,
 )
 from service.api.errors import language_of
@@ -244,7 +244,7 @@ def _come_in(process: Running, notice_id: str, key: Key | None) -> None:
     with process.db.reading() as tx:
         notices.read(tx, notice_id)
         if key is not None:
-            replay(key, tx)
+            require_unanswered(key, tx)
 
 
 @public.post(
