@@ -104,17 +104,18 @@ def serve(*, sample: bool, workers: int) -> None:
     if workers > 1 and process.db.is_sqlite:
         raise Refusal("an embedded SQLite database has one process: use --workers 1, or PostgreSQL")
     try:
-        listening = serving.listen(settings)
-        if sample:
-            click.echo(seed(process, settings))
-            sys.stdout.flush()
-        if workers == 1:
-            serving.serve(process, listening)
-            return
-        listening.close()
-        process.db.close()
-        asked = serving.serve_many(settings, workers)
-    except serving.CannotListen as error:
+        with serving.alone(process.db):
+            listening = serving.listen(settings)
+            if sample:
+                click.echo(seed(process, settings))
+                sys.stdout.flush()
+            if workers == 1:
+                serving.serve(process, listening)
+                return
+            listening.close()
+            process.db.close()
+            asked = serving.serve_many(settings, workers)
+    except (serving.CannotListen, serving.ServedElsewhere) as error:
         raise Refusal(str(error)) from error
     sys.exit(0 if asked else 1)
 

@@ -1,13 +1,16 @@
 """Serving: the sockets and the processes of one `jinji serve`."""
 
+import fcntl
 import gc
 import multiprocessing
 import os
 import signal
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -17,6 +20,7 @@ from service.app import build
 from service.connections import Connection
 from service.running import Running, open_running
 from service.settings import Settings
+from service.storage.db import Database
 
 # Each process keeps so many connections at once, and an idle one so long.
 _MOST_CONNECTIONS = 2000
@@ -26,6 +30,30 @@ _log = structlog.get_logger(__name__)
 
 class CannotListen(Exception):
     """The address cannot be had: somebody listens there, or it is not ours."""
+
+
+class ServedElsewhere(Exception):
+    """Another process serves this embedded database."""
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[None]:
+    """Keep every other service from an embedded database, until the block or the process ends. Raises ServedElsewhere.
+
+    The lock is of a file beside the database; only services take it, so that commands work while one serves.
+    """
+    if database.file is None:
+        yield
+        return
+    with Path(f"{database.file}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ServedElsewhere(
+                f"another `jinji serve` serves {database.file}: stop it, set JINJI_DATABASE_URL to another file, or use "
+                "PostgreSQL, which any number of processes may serve"
+            ) from error
+        yield
 
 
 def listen(settings: Settings, *, shared: bool = False) -> socket.socket:

@@ -1,7 +1,5 @@
 """Bringing a database up: migrations, its stamps, the packaged programmes and calendars."""
 
-from pathlib import Path
-
 from service import clock as clocks
 from service.access import SYSTEM, Act
 from service.casework import calendars, programmes
@@ -22,8 +20,8 @@ def migrate(settings: Settings, chance: Chance | None = None) -> None:
     Raises ClockMismatch for one of the other kind of clock, DatabaseAway.
     """
     db = Database(settings.database_url)
-    if db.is_sqlite and db.url.database and db.url.database != ":memory:":
-        Path(db.url.database).parent.mkdir(parents=True, exist_ok=True)
+    if db.file is not None:
+        db.file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with db.transaction() as tx:
             migrations.alone(tx)
@@ -41,8 +39,8 @@ def migrate(settings: Settings, chance: Chance | None = None) -> None:
 def require_migrated(settings: Settings) -> None:
     """Raises NotMigrated unless the database is at the revision of this code, DatabaseAway where there is none."""
     db = Database(settings.database_url)
-    if db.is_sqlite and db.url.database and not Path(db.url.database).exists():
-        raise NotMigrated(f"there is no database at {db.url.database}: run `jinji migrate` first")
+    if db.file is not None and not db.file.exists():
+        raise NotMigrated(f"there is no database at {db.file}: run `jinji migrate` first")
     try:
         with db.reading() as tx:
             found = migrations.revision(tx)

@@ -14,8 +14,8 @@ from service.access import Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Route, answered, reading, running
-from service.api.schemas import EntryPage, Instant
-from service.api.shapes import VerifiedGot
+from service.api.schemas import Instant
+from service.api.shapes import EntryPage, VerifiedGot
 from service.casework import audit, verification
 from service.casework.audit import Query as AuditQuery
 from service.running import Running

@@ -15,28 +15,15 @@ from service.access import Act, Caller
 from service.api import door, openapi, paging, shown
 from service.api.door import Calling, Change, Reading, Route, answer, answered, changing, reading, running
 from service.api.errors import language_of, problem, reasons_told, told
-from service.api.schemas import (
-    CaseGot,
-    CasePage,
-    CasePatch,
-    CaseSent,
-    EntryPage,
-    EventBatch,
-    EventSent,
-    Instant,
-    MovedGot,
-    OfferList,
-    ResultsGot,
-    Sent,
-    SiteSent,
-    Sought,
-)
+from service.api.schemas import CasePatch, CaseSent, EventBatch, EventSent, Instant, Sent, SiteSent, Sought
+from service.api.shapes import CaseGot, CasePage, EntryPage, MovedGot, OfferList, ResultsGot
 from service.casework import audit, cases, listing, moves
 from service.casework.answers import Answer
 from service.casework.cases import Search
 from service.casework.desk import Desk
 from service.casework.listing import NewCase, NewSite
-from service.casework.moves import Applied, Command, Standing
+from service.casework.moves import Applied, Command
+from service.casework.standing import Standing
 from service.errors import Malformed, NotFound, ServiceError, WrongMediaType
 from service.writer import Wanted
 from workflows.faults import from_findings, from_validation

@@ -9,7 +9,8 @@ from service import scheduler
 from service.access import Act, Caller
 from service.api import openapi, shown
 from service.api.door import Calling, Change, Route, answer, answered, changing, reading, running
-from service.api.schemas import ClockGot, ClockSent, MovedClockGot
+from service.api.schemas import ClockSent
+from service.api.shapes import ClockGot, MovedClockGot
 from service.casework.answers import Answer
 from service.casework.desk import Desk
 from service.clock import VirtualClock

@@ -268,7 +268,7 @@ class Change:
     def _made(self, do: Callable[[Desk, Act], Answer]) -> Response:
         with self.process.db.transaction() as tx:
             if self.key is not None:
-                replay(self.key, tx)
+                require_unanswered(self.key, tx)
             act = self.act(tx)
             made = do(Desk(tx, self.process.books), act)
             if self.key is not None and answers.is_kept(made):
@@ -279,12 +279,12 @@ class Change:
         told = problem(refusal, language=self.language, instance=self.request.url.path)
         if self.key is not None:
             with self.process.db.transaction() as tx:
-                replay(self.key, tx)
+                require_unanswered(self.key, tx)
                 answers.keep(tx, [(self.key, told)], self.act(tx).at)
         return Response(told.body, told.status, dict(told.headers))
 
 
-def replay(key: Key, tx: Connection) -> None:
+def require_unanswered(key: Key, tx: Connection) -> None:
     """Raises Replayed with the kept answer, or KeyReused for another request under the same key."""
     found = answers.find(tx, [key]).get((key.scope, key.key))
     if found is not None:
@@ -324,7 +324,7 @@ def _come_in(
         if kind is not None and calling.role not in process.books.programmes.roles_of(tx, kind):
             raise NotYourRole.but(calling.role, *process.books.programmes.roles_of(tx, kind))
         if key is not None:
-            replay(key, tx)
+            require_unanswered(key, tx)
         if find is not None:
             versions = wanted_versions(request.headers.get("if-match"))
             if versions is None:

@@ -28,7 +28,7 @@ _SECONDS = Histogram("jinji_request_seconds", "Seconds from arrival to the head 
 
 
 class Edge:
-    """The outermost layer, in plain ASGI."""
+    """The outermost layer but that in which the framework answers what nobody foresaw; in plain ASGI."""
 
     def __init__(self, app: ASGIApp, *, arrived: Any, chance: Chance, max_body_bytes: int, body_seconds: float) -> None:
         """`arrived()` gives the instant of now, or None on a clock that has to be read in a transaction.
@@ -92,33 +92,41 @@ class Edge:
             return message
 
         length = headers.get("content-length", "0")
-        if "\x00" in scope["path"]:  # no id has one, and PostgreSQL takes none in a text
-            await problem_response(Request(scope), NotFound())(scope, receive, sending)
-        elif length.isdecimal() and int(length) > self._max_body_bytes:
-            await problem_response(Request(scope), TooLarge())(scope, receive, sending)
+        try:
+            if "\x00" in scope["path"]:  # no id has one, and PostgreSQL takes none in a text
+                raise NotFound
+            if length.isdecimal() and int(length) > self._max_body_bytes:
+                raise TooLarge
+            # Most bodies are complete with their first part: taken here, nothing that the service does meanwhile
+            # counts as time that the client took. Who waits for 100 Continue waits for the door's word first.
+            if _has_body(headers) and "expect" not in headers:
+                first = await receiving()
+        except ServiceError as error:
+            app: ASGIApp = problem_response(Request(scope), error)
         else:
-            try:
-                # Most bodies are complete with their first part: taken here, nothing that the service does meanwhile
-                # counts as time that the client took. Who waits for 100 Continue waits for the door's word first.
-                if _has_body(headers) and "expect" not in headers:
-                    first = await receiving()
-            except ServiceError as error:
-                await problem_response(Request(scope), error)(scope, receive, sending)
-            else:
-                await self._app(scope, receiving, sending)
-        seconds = clock.monotonic() - began
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        _REQUESTS.labels(method, status).inc()
-        _SECONDS.labels(method).observe(seconds)
-        _log.info(
-            "request",
-            request_id=request_id,
-            method=scope["method"],
-            path=_without_secrets(scope["path"]),
-            status=status,
-            caller=scope.get("jinji_caller"),
-            ms=round(seconds * 1000, 1),
-        )
+            app = self._app
+        try:
+            await app(scope, receiving, sending)
+        except BaseException:
+            status = status or 500  # what the framework's outermost layer, outside this one, is about to answer
+            raise
+        finally:
+            _count(scope, status, clock.monotonic() - began)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    _REQUESTS.labels(method, status).inc()
+    _SECONDS.labels(method).observe(seconds)
+    _log.info(
+        "request",
+        request_id=scope["jinji_request_id"],
+        method=scope["method"],
+        path=_without_secrets(scope["path"]),
+        status=status,
+        caller=scope.get("jinji_caller"),
+        ms=round(seconds * 1000, 1),
+    )
 
 
 def _has_body(headers: Headers) -> bool:

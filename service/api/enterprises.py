@@ -10,7 +10,8 @@ from service.access import Act, Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Change, Route, answer, answered, changing, reading, running
-from service.api.schemas import EnterpriseGot, EnterprisePage, EnterprisePatch, EnterpriseSent
+from service.api.schemas import EnterprisePatch, EnterpriseSent
+from service.api.shapes import EnterpriseGot, EnterprisePage
 from service.casework import ledger
 from service.casework.answers import Answer
 from service.casework.desk import Desk

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.casework import moves
 from service.casework.desk import Desk
-from service.casework.moves import Standing
+from service.casework.standing import Standing
 from service.running import Running
 
 _Found = dict[str, Standing]

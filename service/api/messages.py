@@ -11,7 +11,7 @@ from service.access import Act, Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Change, Route, answer, answered, changing, reading, running
-from service.api.schemas import Got, Page
+from service.api.shapes import Got, Page
 from service.casework import messages
 from service.casework.answers import Answer
 from service.casework.desk import Desk

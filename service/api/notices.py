@@ -25,26 +25,26 @@ from service.api.door import (
     changing,
     idempotency_key,
     reading,
-    replay,
     require_known_query,
+    require_unanswered,
     running,
 )
 from service.api.errors import language_of
-from service.api.schemas import (
-    DecisionSent,
+from service.api.schemas import DecisionSent, NoticeSent, ObjectionSent, ObjectionState
+from service.api.shapes import (
     NoticeGot,
     NoticePage,
-    NoticeSent,
     ObjectionGot,
     ObjectionPage,
-    ObjectionSent,
-    ObjectionState,
+    PublicObjectionGot,
+    ReceiptGot,
+    RecognisedPage,
 )
-from service.api.shapes import PublicObjectionGot, ReceiptGot, RecognisedPage
 from service.casework import moves, notices, objections
 from service.casework.answers import Answer, Key
 from service.casework.desk import Desk
 from service.casework.moves import Command
+from service.casework.standing import Standing
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionStale
 from service.running import Running
 from service.writer import Replayed
@@ -244,7 +244,7 @@ def _come_in(process: Running, notice_id: str, key: Key | None) -> None:
     with process.db.reading() as tx:
         notices.read(tx, notice_id)
         if key is not None:
-            replay(key, tx)
+            require_unanswered(key, tx)
 
 
 @public.post(
@@ -326,7 +326,7 @@ def public_results(
             tx, programme=programme, unit=unit, grade=grade, limit=limit + 1, after=after[0] if after else None
         )
 
-        def result(stands: moves.Standing) -> dict[str, Any]:
+        def result(stands: Standing) -> dict[str, Any]:
             lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
             reached = lifecycle.programme.grade_by_id[stands.case.grade_reached or stands.case.target_grade]
             return {

@@ -10,8 +10,10 @@ from pydantic_core import from_json
 from service import errors
 from service.api.errors import PROBLEM, problem
 from service.api.examples import GOT, SENT
-from service.api.schemas import EventSent, Problem
+from service.api.schemas import EventSent
+from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
+from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.errors import ServiceError
 from workflows.faults import fault
@@ -39,6 +41,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
     401: ("No token, or one that is unknown, expired or revoked.", (errors.Unauthenticated(),)),
     403: ("Seen, but not for this role.", (errors.NotYourRole(),)),
     404: ("Unknown, or outside the caller's scope.", (errors.NotFound(),)),
+    408: ("The request was not complete in time; the connection is closed.", (errors.TooSlow(),)),
     409: (
         "Not possible now; every unmet condition stands in `errors`.",
         (
@@ -48,6 +51,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             TargetFixed(),
             NoticeOver(),
             ObjectionDecided(),
+            MessageSent(),
             errors.ClockRefused(),
         ),
     ),
@@ -71,13 +75,13 @@ def problems(*status: int) -> Responses:
 
 LISTS = problems(401, 403, 422)
 READS = problems(401, 403, 404, 422)
-CREATES = problems(401, 403, 404, 409, 413, 415, 422)
-BATCHES = problems(401, 403, 413, 415, 422)
-PUBLISHES = problems(401, 403, 404, 409, 412, 413, 415, 422)
-CHANGES = problems(401, 403, 404, 409, 412, 413, 415, 422, 428)
+CREATES = problems(401, 403, 404, 408, 409, 413, 415, 422)
+BATCHES = problems(401, 403, 408, 413, 415, 422)
+PUBLISHES = problems(401, 403, 404, 408, 409, 412, 413, 415, 422)
+CHANGES = problems(401, 403, 404, 408, 409, 412, 413, 415, 422, 428)
 PUBLIC_LISTS = problems(422, 429)
 PUBLIC = problems(404, 422, 429)
-PUBLIC_CREATES = problems(404, 409, 413, 415, 422, 429)
+PUBLIC_CREATES = problems(404, 408, 409, 413, 415, 422, 429)
 
 TAGGED: Responses = {200: {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}}
 

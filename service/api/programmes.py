@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from service.access import Caller
 from service.api import openapi
 from service.api.door import Reading, Route, answered, reading, running
-from service.api.shapes import DayGot, DueGot, ProgrammeGot, ProgrammeList
+from service.api.programme_shapes import DayGot, DueGot, ProgrammeGot, ProgrammeList
 from service.api.shown import instant
 from service.casework.desk import Desk
 from service.errors import Malformed

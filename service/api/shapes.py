@@ -1,224 +1,288 @@
-"""What REST clients get of the programme, the calendar, the public pages, the audit's check, and the process itself."""
+"""What REST clients get, as declared in the OpenAPI document; of the programme in `programme_shapes`."""
 
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import Field
-
-from service.api.schemas import Got, Page, SubjectGot
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class ProgrammeLine(Got):
-    """A programme in short."""
+class Got(BaseModel):
+    """What a client gets."""
 
-    id: str
-    version: int
-    title: str
-    closes_on: date
+    model_config = ConfigDict(extra="allow")
 
 
-class ProgrammeList(Page):
-    """The newest version of every programme."""
-
-    items: list[ProgrammeLine]
-
-
-class PhaseGot(Got):
-    """A phase of the programme; its days are included on both ends."""
-
-    id: str
-    title: str
-    from_: date | None = Field(alias="from", description="Null: from the beginning.")
-    to: date
-    clause: str
-
-
-class AreaGot(Got):
-    """A reporting unit, or the province, with its target."""
+class ReasonGot(Got):
+    """One line of a refusal."""
 
     code: str
-    name: str
-    target: int
-    counted: list[str]
-    clause: str
+    detail: str
+    clause: str | None = None
+    field: str | None = None
+    who: str | None = None
+    until: datetime | None = None
 
 
-class IndustryGot(Got):
-    """An industry of the programme."""
+class Problem(Got):
+    """A refusal (RFC 9457)."""
 
-    id: str
-    name: str
-    ultra_low: bool
-    needs_detail: bool
-
-
-class ChoiceGot(Got):
-    """One allowed value: its id and how it is written in the forms."""
-
-    id: str
-    name: str
-
-
-class GradeGot(Got):
-    """A grade; higher `rank` is better within its `ladder`."""
-
-    id: str
-    name: str
-    ladder: str | None
-    rank: int
-    target: bool
-    entitlement: str | None
-
-
-class StateGot(Got):
-    """A state of the machine."""
-
-    id: str
-    name: str
-    final: bool
-
-
-class WindowGot(Got):
-    """When an event belongs: outside it needs a reason, after `hard_after` it is refused."""
-
-    from_: date | None = Field(alias="from")
-    to: date | None
-    hard_after: date | None = None
-
-
-class GuardGot(Got):
-    """A condition that an event needs, and the clause it carries out."""
-
-    guard: str
-    clause: str
-
-
-class EventGot(Got):
-    """An event of the machine; `to` is null where the state stays or goes back."""
-
-    id: str
-    name: str
-    kind: str
-    title: str
-    from_: list[str] = Field(alias="from")
-    to: str | None
-    roles: list[str]
-    window: WindowGot
-    needs_reason: bool
-    clause: str
-    guards: list[GuardGot]
-    data_schema: dict[str, Any] = Field(description="The JSON schema of the event's `data`.")
-
-
-class SpanGot(Got):
-    """So many working days."""
-
-    working_days: int
-    clause: str
-
-
-class DateGot(Got):
-    """A date that somebody owes something by."""
-
-    id: str
-    title: str
-    owner: str
-    due_on: date
-    hard: bool
-    ladder: list[str]
-    clause: str
-
-
-class ColumnGot(Got):
-    """A column of a form."""
-
-    id: str
-    head: str
     type: str
-    required: bool
-
-
-class FormGot(Got):
-    """A form of the plan's annexes."""
-
-    id: str
-    number: str
     title: str
-    clause: str
-    signed: bool
-    columns: list[ColumnGot]
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: list[ReasonGot]
 
 
-class ClauseGot(Got):
-    """A clause of the plan: where it stands and what it says."""
+class ContactGot(Got):
+    """A person to reach."""
+
+    name: str
+    phone: str
+    email: str | None = None
+
+
+class EnterpriseGot(Got):
+    """A site of the ledger."""
 
     id: str
-    where: str
-    says: str
+    unit: str
+    name: str
+    credit_code: str
+    permit_no: str | None
+    county: str | None
+    industry: str
+    grade: str
+    contact: ContactGot | None
+    ultra_low: dict[str, date | None]
+    version: int
 
 
-class ReadingGot(Got):
-    """How an open question of a clause was read."""
+class SiteGot(Got):
+    """The site of a case."""
 
-    clause: str
-    text: str
-
-
-class ProgrammeGot(ProgrammeLine):
-    """A programme, whole."""
-
-    source: str
-    year: int
-    timezone: str
-    draft: bool
-    phases: list[PhaseGot]
-    units: list[AreaGot]
-    province: AreaGot
-    industries: list[IndustryGot]
-    indicators: list[ChoiceGot]
-    measure_kinds: list[ChoiceGot]
-    equipment_categories: list[ChoiceGot]
-    fundings: list[ChoiceGot]
-    grades: list[GradeGot]
-    states: list[StateGot]
-    events: list[EventGot]
-    spans: dict[str, SpanGot]
-    dates: list[DateGot]
-    filings: list[dict[str, Any]]
-    forms: list[FormGot]
-    clauses: list[ClauseGot]
-    readings: list[ReadingGot]
+    id: str
+    name: str
+    credit_code: str
+    permit_no: str | None
+    county: str | None
 
 
-class DayGot(Got):
-    """One day of the working calendar, and the notice that arranged it."""
+class FailedReviewGot(Got):
+    """The city's newest review that was not passed: what is missing for the next."""
 
-    on: date = Field(alias="date")
-    working: bool
-    kind: Literal["weekday", "weekend", "off", "make_up", "unknown"]
+    reviewed_on: date
+    reviewers: list[str]
+    findings: list[str]
+
+
+class CaseGot(Got):
+    """A case with all its facts."""
+
+    id: str
+    programme: str
+    programme_version: int
+    unit: str
+    enterprise: SiteGot
+    industry: str
+    industry_detail: str | None
+    current_grade: str
+    target_grade: str
+    applied_on: date
+    finish_by: date | None
+    officer: str | None
+    experts: list[str]
+    ultra_low: dict[str, date | None]
+    remark: str | None
+    state: str
+    version: int
+    head: str
+    listed_at: datetime
+    entered_at: datetime
+    flags: list[str]
+    route: Literal["normal", "fast_track"]
+    grade_reached: str | None
+    resubmissions: int
+    pre_assessment: dict[str, Any] | None
+    plan: dict[str, Any] | None
+    started_on: date | None
+    measures: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
+    failed_review: FailedReviewGot | None
+    findings: list[dict[str, Any]]
+    check: dict[str, Any] | None
+    draw: dict[str, Any] | None
+    review_on: date | None
+    notice: dict[str, Any] | None
+    recognised_at: datetime | None
+    disqualification: dict[str, Any] | None
+
+
+class EntryLink(Got):
+    """The audit entry that says what was done."""
+
+    id: str
+    hash: str
+
+
+class MovedGot(Got):
+    """What an event made."""
+
+    case: CaseGot
+    entry: EntryLink
+
+
+class ResultGot(Got):
+    """What became of one item of a batch."""
+
+    index: int
+    ok: bool
+    code: str | None = None
+    id: str | None = None
+    version: int | None = None
+    entry: EntryLink | None = None
+    errors: list[ReasonGot] | None = None
+
+
+class ResultsGot(Got):
+    """What became of each item, in order."""
+
+    results: list[ResultGot]
+
+
+class OfferGot(Got):
+    """One event that leads on from the case's state."""
+
+    event: str
+    title: str
+    allowed: bool
+    needs_reason: bool = Field(description="A reason must be sent with it: always, or as today is outside its window.")
+    flag: Literal["early", "late"] | None = Field(description="How it would mark the case if it happened today.")
+    reasons: list[ReasonGot]
+
+
+class ActorGot(Got):
+    """Who acted."""
+
+    id: str
+    name: str
+    role: str
+
+
+class SubjectGot(Got):
+    """The thing an entry is about."""
+
+    type: str
+    id: str
+
+
+class EntryGot(Got):
+    """An audit entry."""
+
+    id: str
+    at: datetime
+    actor: ActorGot
+    unit: str | None
+    action: str
+    subject: SubjectGot
+    version: int
+    reason: str | None
+    data: dict[str, Any]
+    changes: dict[str, Any]
+    prev: str | None
+    hash: str
+    request_id: str | None
+
+
+class NoticeGot(Got):
+    """A notice, as the public may see it."""
+
+    id: str
+    programme: str
+    unit: str
+    opened_on: date
+    ends_on: date
+    ends_at: datetime
     provisional: bool
-    name: str | None
-    paper: str | None
+    running: bool
+    entries: list[dict[str, Any]]
+    version: int
 
 
-class WalkedDay(Got):
-    """One step of the walk: `number` counts the working days."""
+class ObjectionGot(Got):
+    """An objection."""
 
-    on: date = Field(alias="date")
-    kind: str
-    counted: bool
-    number: int | None
-
-
-class DueGot(Got):
-    """The end of so many working days, with the walk day by day."""
-
-    start: date
-    working_days: int
+    id: str
+    notice: str
+    case: str
+    unit: str
+    reasons: str
+    contact: ContactGot | None
+    state: Literal["open", "upheld", "dismissed"]
+    lodged_at: datetime
     due_on: date
-    due_at: datetime
     provisional: bool
-    days: list[WalkedDay]
+    decided_at: datetime | None
+    finding: str | None
+    version: int
+
+
+class Page(Got):
+    """One page of a list; `next` is the cursor of the one after."""
+
+    next: str | None
+
+
+class CasePage(Page):
+    """A page of cases."""
+
+    items: list[CaseGot]
+
+
+class EnterprisePage(Page):
+    """A page of the ledger."""
+
+    items: list[EnterpriseGot]
+
+
+class EntryPage(Page):
+    """A page of audit entries."""
+
+    items: list[EntryGot]
+
+
+class NoticePage(Page):
+    """A page of notices."""
+
+    items: list[NoticeGot]
+
+
+class ObjectionPage(Page):
+    """A page of objections."""
+
+    items: list[ObjectionGot]
+
+
+class OfferList(Got):
+    """Every event that leads on from the case's state."""
+
+    items: list[OfferGot]
+
+
+class ClockGot(Got):
+    """The clock of the service."""
+
+    now: datetime
+    mode: Literal["real", "virtual"]
+
+
+class MovedClockGot(Got):
+    """What the clock passed on its way."""
+
+    now: datetime
+    ticks: int
+    messages: int
 
 
 class RecognisedGot(Got):

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from service.casework import audit
-from service.casework.moves import Standing
 from service.casework.notices import runs
+from service.casework.standing import Standing
 from workflows.guards.measures import takes_emergency_cuts
 from workflows.programme import Programme
 from workflows.working_days import SHANGHAI, end_of_day

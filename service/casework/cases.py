@@ -12,7 +12,7 @@ from service import access
 from service.access import Act, Caller
 from service.casework import audit, ledger, moves, private
 from service.casework.desk import Desk
-from service.casework.moves import WITH_SITE, Standing, standing
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.tables import CaseRow, Enterprise, table
 from workflows.case import Case, dump, load

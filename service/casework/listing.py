@@ -11,7 +11,8 @@ from service.access import Act
 from service.casework import audit, ledger, obligations, private
 from service.casework.desk import Desk
 from service.casework.ledger import SiteFacts, UltraLow
-from service.casework.moves import Applied, Standing, columns
+from service.casework.moves import Applied, columns
+from service.casework.standing import Standing
 from service.errors import CaseExists, EnterpriseExists, EventRefused, Malformed, NotFound, NotYourRole, ServiceError
 from service.storage.tables import CaseRow, Enterprise, table
 from workflows.case import Case, dump

@@ -9,65 +9,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Connection, String, any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger, obligations
+from service.casework import audit, calendars, ledger, notices, obligations
 from service.casework.desk import Desk
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
-from service.storage.tables import CaseRow, Enterprise, Notice, NoticeEntryRow, Objection, table
-from workflows.case import Case, dump, load
+from service.storage.tables import CaseRow, NoticeEntryRow, Objection, table
+from workflows.case import Case, dump
 from workflows.events import read_data
-from workflows.facts import Actor, Facts, Site
+from workflows.facts import Actor, Facts
 from workflows.faults import fault
 from workflows.lifecycle import Decision, Lifecycle, Offer, Refused, replay
 from workflows.obligations import stage_due_at
 from workflows.programme import Event, Role
 from workflows.text import Reason, Text, listed, quoted
 
-_CASES, _SITES = table(CaseRow), table(Enterprise)
-_OBJECTIONS, _NOTICES, _ENTRIES = table(Objection), table(Notice), table(NoticeEntryRow)
-
-_SITE_COLUMNS = (
-    _SITES.c.name.label("site_name"),
-    _SITES.c.credit_code.label("site_credit_code"),
-    _SITES.c.permit_no.label("site_permit_no"),
-    _SITES.c.county.label("site_county"),
-    _SITES.c.ultra_low_completed_on.label("site_completed_on"),
-    _SITES.c.ultra_low_publicised_on.label("site_publicised_on"),
-)
-WITH_SITE = select(_CASES, *_SITE_COLUMNS).join(_SITES, _SITES.c.id == _CASES.c.enterprise)
-
-
-@dataclass(slots=True)
-class Standing:
-    """A case as it stands in this transaction: its row, its facts, and what the ledger says of its site."""
-
-    row: dict[str, Any]
-    case: Case
-    document: dict[str, Any]
-    owes: list[dict[str, Any]] = field(default_factory=list)  # rows of obligations that its newest change brought
-
-    @property
-    def version(self) -> int:
-        """The number of entries in the case's history."""
-        version: int = self.row["version"]
-        return version
-
-    @property
-    def site(self) -> Site:
-        """What the rules may know of the site."""
-        return Site(self.row["site_completed_on"], self.row["site_publicised_on"])
-
-
-def standing(row: Any) -> Standing:
-    """A row of WITH_SITE, read."""
-    document = from_json(row["facts"])
-    return Standing(dict(row), load(document), document)
+_CASES, _OBJECTIONS, _ENTRIES = table(CaseRow), table(Objection), table(NoticeEntryRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +68,7 @@ class _Batch:
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     touched: dict[str, Standing] = field(default_factory=dict)
-    opened: dict[str, dict[str, Any]] = field(default_factory=dict)
-    entered: list[dict[str, Any]] = field(default_factory=list)
-    left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
+    publications: notices.Publications = field(default_factory=notices.Publications)
     graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
     owes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -124,7 +85,7 @@ def apply_events(
 
     `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
     """
-    cases = _lock(desk, {command.case for command in commands})
+    cases = locked(desk, {command.case for command in commands})
     batch = _Batch()
     outcomes: list[Applied | ServiceError] = []
     for command in commands:
@@ -177,7 +138,8 @@ def read_many(tx: Connection, ids: Collection[str]) -> dict[str, Standing]:
     return {row["id"]: standing(row) for row in rows}
 
 
-def _lock(desk: Desk, ids: set[str]) -> dict[str, Standing]:
+def locked(desk: Desk, ids: set[str]) -> dict[str, Standing]:
+    """The cases of these ids that there are, whoever may see them, locked in the order of their ids."""
     rows = desk.tx.execute(_LOCK[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
     if rows:
         desk.know_calendar(rows[0]["calendar_revision"])
@@ -311,7 +273,10 @@ def _record(
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
-    _note_effects(command.act, decision, after, lifecycle, batch)
+    batch.publications.note(command.act, decision, after)
+    recognised = lifecycle.is_recognised(decision.after)
+    if recognised != lifecycle.is_recognised(decision.before):
+        batch.graded.append((command.act, decision, recognised))
     stands.row, stands.case, stands.document = after.row, after.case, after.document
     return Applied(after, audit.entry_id(entry), entry["hash"])
 
@@ -358,52 +323,10 @@ def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
     }
 
 
-def _note_effects(act: Act, decision: Decision, after: Standing, lifecycle: Lifecycle, batch: _Batch) -> None:
-    """What the event does to other things: the notice it opens, enters or leaves, the grade in the ledger."""
-    was, is_ = decision.before.notice, decision.after.notice
-    if is_ is not None and was is None and decision.event.kind == "publish":
-        batch.opened.setdefault(
-            is_.id,
-            {
-                "act": act, "programme": after.case.programme, "unit": after.case.unit,
-                "opened_on": is_.opened_on, "ends_on": is_.ends_on, "provisional": is_.provisional, "cases": [],
-            },
-        )["cases"].append(after.case.id)  # fmt: skip
-        batch.entered.append({"notice": is_.id, "case_id": after.case.id, "shown": to_json(_shown(after)).decode()})
-    elif is_ is not None and was is None:
-        batch.left.append((act, is_.id, after.case.id, None))
-    elif was is not None and is_ is None:
-        batch.left.append((act, was.id, after.case.id, decision.event.kind))
-    recognised = lifecycle.is_recognised(decision.after)
-    if recognised != lifecycle.is_recognised(decision.before):
-        batch.graded.append((act, decision, recognised))
-
-
-def _shown(stands: Standing) -> dict[str, Any]:
-    """What the public is shown of a published case: nothing of persons."""
-    case, row = stands.case, stands.row
-    return {
-        "enterprise": row["site_name"],
-        "credit_code": row["site_credit_code"],
-        "permit_no": row["site_permit_no"],
-        "county": row["site_county"],
-        "industry": case.industry,
-        "current_grade": case.current_grade,
-        "grade": case.grade_reached,
-    }
-
-
 def _write(desk: Desk, batch: _Batch) -> None:
-    for notice_id, opened in batch.opened.items():
-        _open_notice(desk.tx, notice_id, opened)
     if batch.touched:
-        write_rows(
-            desk.tx, list(batch.touched.values()), batch.entries, [batch.owes[name] for name in sorted(batch.owes)]
-        )
-    if batch.entered:
-        desk.tx.execute(_ENTRIES.insert(), batch.entered)
-    for act, notice_id, case_id, left_as in batch.left:
-        _leave_notice(desk.tx, act, notice_id, case_id, left_as)
+        write_rows(desk.tx, list(batch.touched.values()), batch.entries)
+    batch.publications.write(desk.tx)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)
 
@@ -446,38 +369,6 @@ def write_rows(
         write_set(tx, changed, _RECORD_SET)
 
 
-def _open_notice(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:
-    act: Act = opened["act"]
-    entry = audit.Entry(
-        act, "notice", notice_id, 1, "open", None, opened["unit"],
-        data={"programme": opened["programme"], "cases": opened["cases"]},
-        changes={"opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"])},
-    )  # fmt: skip
-    (head,) = audit.append(tx, [entry])
-    tx.execute(
-        _NOTICES.insert().values(
-            id=notice_id, programme=opened["programme"], unit=opened["unit"], opened_at=act.at,
-            opened_on=opened["opened_on"], ends_on=opened["ends_on"], provisional=opened["provisional"],
-            version=1, head=head,
-        )
-    )  # fmt: skip
-
-
-def _leave_notice(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str | None) -> None:
-    """Take a case's entry out of its notice by an event, or (None) put it back where that event was corrected."""
-    tx.execute(
-        _ENTRIES.update().where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id).values(left_as=left_as)
-    )
-    notice = tx.execute(select(_NOTICES).where(_NOTICES.c.id == notice_id).with_for_update()).mappings().one()
-    version = notice["version"] + 1
-    entry = audit.Entry(
-        act, "notice", notice_id, version, "remove" if left_as else "restore", notice["head"], notice["unit"],
-        data={"case": case_id}, changes={"left_as": left_as},
-    )  # fmt: skip
-    (head,) = audit.append(tx, [entry])
-    tx.execute(_NOTICES.update().where(_NOTICES.c.id == notice_id).values(version=version, head=head))
-
-
 def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) -> str:
     """The name that the case's programme gives to a kind of event. Raises NotFound outside the caller's scope."""
     statement = select(_CASES.c.programme, _CASES.c.programme_version)
@@ -486,12 +377,6 @@ def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) ->
     if event is None:
         raise NotFound
     return event.name
-
-
-def entry_of(tx: Connection, notice_id: str, case_id: str) -> Any:
-    """The row of a case's entry in a notice, or None."""
-    wanted = (_ENTRIES.c.notice == notice_id) & (_ENTRIES.c.case_id == case_id)
-    return tx.execute(select(_ENTRIES).where(wanted)).mappings().one_or_none()
 
 
 def due(now: datetime) -> ColumnElement[bool]:

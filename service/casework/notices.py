@@ -1,17 +1,107 @@
 """Notices: the publication of results, what the public is shown of them, and who was recognised (三（六）)."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, select
 
-from service.casework.moves import WITH_SITE, Standing, standing
+from service.access import Act
+from service.casework import audit
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import NotFound
 from service.storage.tables import CaseRow, Notice, NoticeEntryRow, table
+from workflows.lifecycle import Decision
 from workflows.working_days import end_of_day
 
 _NOTICES, _ENTRIES, _CASES = table(Notice), table(NoticeEntryRow), table(CaseRow)
+
+
+@dataclass(slots=True)
+class Publications:
+    """What the events of one batch do to notices, written after what they do to their cases."""
+
+    _opened: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _entered: list[dict[str, Any]] = field(default_factory=list)
+    _left: list[tuple[Act, str, str, str | None]] = field(default_factory=list)
+
+    def note(self, act: Act, decision: Decision, after: Standing) -> None:
+        """Take up the notice that an event opens, enters or leaves, if any."""
+        was, is_ = decision.before.notice, decision.after.notice
+        case = after.case
+        if is_ is not None and was is None and decision.event.kind == "publish":
+            notice = {
+                "act": act, "programme": case.programme, "unit": case.unit, "opened_on": is_.opened_on,
+                "ends_on": is_.ends_on, "provisional": is_.provisional, "cases": [],
+            }  # fmt: skip
+            self._opened.setdefault(is_.id, notice)["cases"].append(case.id)
+            self._entered.append({"notice": is_.id, "case_id": case.id, "shown": to_json(_shown(after)).decode()})
+        elif is_ is not None and was is None:
+            self._left.append((act, is_.id, case.id, None))
+        elif was is not None and is_ is None:
+            self._left.append((act, was.id, case.id, decision.event.kind))
+
+    def write(self, tx: Connection) -> None:
+        """Write everything that was taken up."""
+        for notice_id, opened in self._opened.items():
+            _open(tx, notice_id, opened)
+        if self._entered:
+            tx.execute(_ENTRIES.insert(), self._entered)
+        for act, notice_id, case_id, left_as in self._left:
+            _leave(tx, act, notice_id, case_id, left_as)
+
+
+def _shown(stands: Standing) -> dict[str, Any]:
+    """What the public is shown of a published case: nothing of persons."""
+    case, row = stands.case, stands.row
+    return {
+        "enterprise": row["site_name"],
+        "credit_code": row["site_credit_code"],
+        "permit_no": row["site_permit_no"],
+        "county": row["site_county"],
+        "industry": case.industry,
+        "current_grade": case.current_grade,
+        "grade": case.grade_reached,
+    }
+
+
+def _open(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:
+    act: Act = opened["act"]
+    entry = audit.Entry(
+        act, "notice", notice_id, 1, "open", None, opened["unit"],
+        data={"programme": opened["programme"], "cases": opened["cases"]},
+        changes={"opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"])},
+    )  # fmt: skip
+    (head,) = audit.append(tx, [entry])
+    tx.execute(
+        _NOTICES.insert().values(
+            id=notice_id, programme=opened["programme"], unit=opened["unit"], opened_at=act.at,
+            opened_on=opened["opened_on"], ends_on=opened["ends_on"], provisional=opened["provisional"],
+            version=1, head=head,
+        )
+    )  # fmt: skip
+
+
+def _leave(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str | None) -> None:
+    """Take a case's entry out of its notice by an event, or (None) put it back where that event was corrected."""
+    tx.execute(
+        _ENTRIES.update().where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id).values(left_as=left_as)
+    )
+    notice = tx.execute(select(_NOTICES).where(_NOTICES.c.id == notice_id).with_for_update()).mappings().one()
+    version = notice["version"] + 1
+    entry = audit.Entry(
+        act, "notice", notice_id, version, "remove" if left_as else "restore", notice["head"], notice["unit"],
+        data={"case": case_id}, changes={"left_as": left_as},
+    )  # fmt: skip
+    (head,) = audit.append(tx, [entry])
+    tx.execute(_NOTICES.update().where(_NOTICES.c.id == notice_id).values(version=version, head=head))
+
+
+def entry_of(tx: Connection, notice_id: str, case_id: str) -> Any:
+    """The row of a case's entry in a notice, or None."""
+    wanted = (_ENTRIES.c.notice == notice_id) & (_ENTRIES.c.case_id == case_id)
+    return tx.execute(select(_ENTRIES).where(wanted)).mappings().one_or_none()
 
 
 def read(tx: Connection, notice_id: str) -> dict[str, Any]:

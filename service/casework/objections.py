@@ -9,9 +9,10 @@ from sqlalchemy import Connection, select
 
 from service import access
 from service.access import Act, Caller, hashed
-from service.casework import audit, moves, private
+from service.casework import audit, moves, notices, private
 from service.casework.desk import Desk
-from service.casework.moves import WITH_SITE, Applied, Command, standing
+from service.casework.moves import Applied, Command
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import Conflict, EventRefused, Malformed, NotFound, ServiceError, VersionStale
 from service.storage.tables import AuditEntry, CaseRow, Notice, Objection, table
 from workflows.case import load
@@ -60,7 +61,7 @@ def lodge(
         raise NotFound
     locked = select(_CASES).where(_CASES.c.id == case_id).with_for_update()
     case_row = desk.tx.execute(locked).mappings().one_or_none()
-    entered = moves.entry_of(desk.tx, notice_id, case_id)
+    entered = notices.entry_of(desk.tx, notice_id, case_id)
     if case_row is None or entered is None:
         raise Malformed(fault("not_in_notice", "case", "该公示中没有这一企业", "this case is not in the notice"))
     # With the case locked: the tick may have recognised it meanwhile, whatever the entry still says.
@@ -171,7 +172,7 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
     return {**decided, "contact": None}  # the answer is kept under its key: who objected is read from the objection
 
 
-def _require_no_part(desk: Desk, act: Act, stands: moves.Standing, until: datetime) -> None:
+def _require_no_part(desk: Desk, act: Act, stands: Standing, until: datetime) -> None:
     statement = select(_AUDIT.c.actor_name).where(
         _AUDIT.c.subject_type == "case", _AUDIT.c.subject_id == stands.case.id
     )
@@ -197,7 +198,7 @@ def _require_no_part(desk: Desk, act: Act, stands: moves.Standing, until: dateti
 
 
 def _uphold(
-    desk: Desk, act: Act, stands: moves.Standing, notice_id: str, objection_ids: list[str], findings: list[str]
+    desk: Desk, act: Act, stands: Standing, notice_id: str, objection_ids: list[str], findings: list[str]
 ) -> None:
     if stands.case.notice is None or stands.case.notice.id != notice_id:
         raise NoticeOver

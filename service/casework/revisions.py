@@ -202,21 +202,21 @@ def _extend_notices(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | 
     for id_ in sorted(notices):
         row = desk.tx.execute(select(_NOTICES).where(_NOTICES.c.id == id_).with_for_update()).mappings().one()
         ends_on, provisional = notices[id_].due_on, notices[id_].provisional
-        entry = audit.Entry(
+        noted = audit.Entry(
             act, "notice", id_, row["version"] + 1, "amend", row["head"], row["unit"], reason,
             data={"ends_on": [str(row["ends_on"]), str(ends_on)]}, changes={"ends_on": str(ends_on)},
         )  # fmt: skip
-        (head,) = audit.append(desk.tx, [entry])
+        (head,) = audit.append(desk.tx, [noted])
         desk.tx.execute(
             _NOTICES.update().where(_NOTICES.c.id == id_)
-            .values(ends_on=ends_on, provisional=provisional, version=entry.version, head=head)
+            .values(ends_on=ends_on, provisional=provisional, version=noted.version, head=head)
         )  # fmt: skip
 
 
 def _wake_anew(desk: Desk, now: datetime) -> None:
     """Reminders go out on working days: by another calendar the next turn of anything open may be another."""
     turns = []
-    for row in desk.tx.execute(_open_rows()).mappings():
+    for row in map(dict, desk.tx.execute(_open_rows()).mappings()):
         programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
         after = max(now, row["since"])
         next_at = obligations.next_turn(programme, desk.calendar, row, after)

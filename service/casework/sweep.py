@@ -3,6 +3,7 @@
 Rows are the truth: a tick that comes late, twice or on two nodes finds what is still due and changes nothing else.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,8 +12,9 @@ from sqlalchemy import Connection, func, select
 from service.access import SYSTEM, Act
 from service.casework import answers, moves
 from service.casework.desk import Desk
-from service.casework.moves import WITH_SITE, Applied, Command, Standing, standing
-from service.errors import EventRefused, ServiceError
+from service.casework.moves import Applied, Command
+from service.casework.standing import WITH_SITE, Standing, standing
+from service.errors import EventRefused
 from service.storage.tables import CaseRow, table
 
 _CASES = table(CaseRow)
@@ -25,35 +27,48 @@ _log = structlog.get_logger(__name__)
 def run(desk: Desk, now: datetime) -> int:
     """Do up to 500 of what is due at the aware instant `now`; how many things were done.
 
-    Calls again for as long as the answer is not 0.
+    Of several events that are due for a case, the first that is not refused. Call again as long as the answer is not 0.
     """
     statement = WITH_SITE.where(moves.due(now)).order_by(_CASES.c.due_at, _CASES.c.id).limit(_AT_ONCE)
-    stands = [standing(row) for row in desk.tx.execute(statement).mappings()]
-    commands = [command for each in stands if (command := _command(desk, each, now)) is not None]
-    refused = []
-    outcomes = moves.apply_events(desk, commands)
-    for command, outcome in zip(commands, outcomes, strict=True):
-        if isinstance(outcome, EventRefused):
-            refused.append((command.case, outcome))
-    for case_id, error in refused:
-        _stall(desk.tx, case_id, error, now)
-    done = sum(isinstance(outcome, Applied) for outcome in outcomes)
+    turns = [_Turn(each, _due_events(desk, each, now)) for each in map(standing, desk.tx.execute(statement).mappings())]
+    done = 0
+    while turns := [turn for turn in turns if turn.events]:
+        commands = [
+            Command(Act(SYSTEM, now), turn.stands.case.id, turn.events[0], {}, frozenset({turn.stands.version}))
+            for turn in turns
+        ]
+        outcomes = moves.apply_events(desk, commands)
+        done += sum(isinstance(outcome, Applied) for outcome in outcomes)
+        turns = [
+            _Turn(turn.stands, turn.events[1:], (*turn.refused, outcome))
+            for turn, outcome in zip(turns, outcomes, strict=True)
+            if isinstance(outcome, EventRefused)
+        ]
+        for turn in turns:
+            if not turn.events:
+                _stall(desk.tx, turn, now)
     return done + answers.expire(desk.tx, now)
 
 
-def _command(desk: Desk, stands: Standing, now: datetime) -> Command | None:
-    lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
-    events = lifecycle.due_events(stands.case, now)
-    if not events:
-        return None
-    return Command(Act(SYSTEM, now), stands.case.id, events[0], {}, frozenset({stands.version}))
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A case whose turn has come: the events that are still to be tried, and the refusals of those before."""
+
+    stands: Standing
+    events: tuple[str, ...]
+    refused: tuple[EventRefused, ...] = ()
 
 
-def _stall(tx: Connection, case_id: str, error: ServiceError, now: datetime) -> None:
+def _due_events(desk: Desk, stands: Standing, now: datetime) -> tuple[str, ...]:
+    return desk.lifecycle(stands.case.programme, stands.case.programme_version).due_events(stands.case, now)
+
+
+def _stall(tx: Connection, turn: _Turn, now: datetime) -> None:
     """Note on the row why its turn was refused, and look again later; the history stays as it is."""
-    why = "; ".join(reason.detail.en for reason in error.reasons) or error.detail.en
-    _log.warning("turn refused", case=case_id, code=error.code, why=why)
-    tx.execute(_CASES.update().where(_CASES.c.id == case_id).values(stalled=why, due_at=now + _AGAIN_AFTER))
+    case = turn.stands.case.id
+    why = "; ".join(reason.detail.en for error in turn.refused for reason in error.reasons)
+    _log.warning("turn refused", case=case, why=why)
+    tx.execute(_CASES.update().where(_CASES.c.id == case).values(stalled=why, due_at=now + _AGAIN_AFTER))
 
 
 def next_due_at(tx: Connection, after: datetime, until: datetime) -> datetime | None:

@@ -4,14 +4,15 @@ What somebody changes behind the service's back shows in one of three ways: a ha
 is not the last entry, or a thing that its history does not make.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, String, cast, select
+from sqlalchemy import Connection, Select, String, cast, select
 
 from service.access import Caller, audit_seen
 from service.casework import ledger, private
@@ -20,9 +21,10 @@ from service.storage import stamps, tables
 from service.storage.tables import AuditEntry, table
 from workflows.case import dump, load
 
-_AUDIT = table(AuditEntry)
-_TEXTS, _VERSIONS = table(tables.PrivateText), table(tables.ProgrammeVersion)
+_AUDIT, _TEXTS = table(AuditEntry), table(tables.PrivateText)
 _IN_PARTS = {"yield_per": 1000}
+# So many chains are held against their things at once.
+_CHAINS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,19 @@ class Break:
 class _Told:
     """What the entries of one thing say: every change laid over the ones before, and the newest data."""
 
+    kind: str
+    thing: str
     changes: dict[str, Any]
     data: dict[str, Any]
     last: Any
 
+    def broken(self, what: str) -> Break:
+        """Something that does not hold about the thing as it is now."""
+        return Break(self.kind, self.thing, self.last["version"], what)
 
-Differs = Callable[[Connection, Any, _Told], bool]
+
+# The rows of one thing, the newest last, and what its entries say.
+Differs = Callable[[Sequence[Any], _Told], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +65,41 @@ class _Thing:
     differs: Differs
     version: str = "version"
 
+    def stored(self, names: Sequence[str]) -> Select[Any]:
+        """The rows of the things of these names, with the text of a contact that somebody keeps there."""
+        rows = table(self.row)
+        wanted = (
+            [int(name) for name in names if name.isdecimal()] if rows.c[self.key].type.python_type is int else names
+        )
+        statement = select(rows).where(rows.c[self.key].in_(wanted)).order_by(rows.c[self.version])
+        if "contact" in rows.c:
+            statement = statement.add_columns(_TEXTS.c.salt, _TEXTS.c.text).outerjoin(
+                _TEXTS, _TEXTS.c.id == rows.c.contact
+            )
+        return statement
 
-def _case_differs(tx: Connection, row: Any, told: _Told) -> bool:
+
+def _case_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
     facts = dump(load(from_json(row["facts"])))
     columns = ("programme", "programme_version", "unit", "enterprise", "industry", "state", "target_grade")
     return facts != dump(load(told.changes)) or any(row[name] != facts[name] for name in columns)
 
 
-def _site_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    return ledger.told_of(row) != {name: told.changes.get(name) for name in ledger.told_of(row)} or _contact_differs(
-        tx, row, told
-    )
+def _site_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    public = ledger.told_of(row)
+    return public != {name: told.changes.get(name) for name in public} or _contact_differs(row, told)
 
 
-def _contact_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    committed = told.data.get("contact_commitment")
-    kept = tx.execute(select(_TEXTS).where(_TEXTS.c.id == row["contact"])).mappings().one_or_none()
-    if kept is None:  # erased, or never given
+def _contact_differs(row: Any, told: _Told) -> bool:
+    if row["text"] is None:  # erased, or never given
         return False
-    return private.commitment(kept["salt"], from_json(kept["text"])) != committed
+    return private.commitment(row["salt"], from_json(row["text"])) != told.data.get("contact_commitment")
 
 
-def _token_differs(tx: Connection, row: Any, told: _Told) -> bool:
+def _token_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
     said = told.changes
     return (
         any(row[name] != said.get(name) for name in ("name", "role", "unit", "secret_hash"))
@@ -87,22 +109,22 @@ def _token_differs(tx: Connection, row: Any, told: _Told) -> bool:
     )
 
 
-def _calendar_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    return bool(row["document"] != canonical(told.changes))
+def _calendar_differs(rows: Sequence[Any], told: _Told) -> bool:
+    return bool(rows[-1]["document"] != canonical(told.changes))
 
 
-def _programme_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    versions = tx.execute(select(_VERSIONS).where(_VERSIONS.c.programme == row["programme"])).mappings().all()
-    stored = {str(each["version"]): sha256(each["source"].encode()).hexdigest() for each in versions}
-    return bool(stored != told.changes)
+def _programme_differs(rows: Sequence[Any], told: _Told) -> bool:
+    return {str(row["version"]): sha256(row["source"].encode()).hexdigest() for row in rows} != told.changes
 
 
-def _objection_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    return bool(row["state"] != told.changes.get("state") or row["reasons"] != told.data.get("reasons"))
+def _objection_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = told.changes.get("state"), told.data.get("reasons")
+    return (row["state"], row["reasons"]) != said or _contact_differs(row, told)
 
 
-def _notice_differs(tx: Connection, row: Any, told: _Told) -> bool:
-    return any(str(row[name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
+def _notice_differs(rows: Sequence[Any], told: _Told) -> bool:
+    return any(str(rows[-1][name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
 
 
 _THINGS: Mapping[str, _Thing] = {
@@ -124,23 +146,31 @@ def verify(tx: Connection, caller: Caller, subject: str | None = None) -> tuple[
     statement = select(_AUDIT).where(audit_seen(caller))
     if subject is not None:
         statement = statement.where(_AUDIT.c.subject_id == subject)
-    statement = statement.order_by(_AUDIT.c.subject_type, _AUDIT.c.subject_id, _AUDIT.c.version)
+    statement = statement.order_by(_AUDIT.c.subject_id, _AUDIT.c.subject_type, _AUDIT.c.version)
     entries = 0
     broken: list[Break] = []
     with tx.execute(statement, execution_options=_IN_PARTS) as result:
-        for (kind, thing), rows in groupby(result.mappings(), key=lambda row: (row["subject_type"], row["subject_id"])):
-            changes: dict[str, Any] = {}
-            data: dict[str, Any] = {}
-            last = None
-            for row in rows:
-                entries += 1
-                broken.extend(_chain_breaks(row, last))
-                changes.update(_parsed(row["changes"]))
-                data.update(_parsed(row["data"]))
-                last = row
-            broken.extend(_thing_breaks(tx, kind, thing, _Told(changes, data, last)))
+        chains = groupby(result.mappings(), key=lambda row: (row["subject_type"], row["subject_id"]))
+        while told := [_read(kind, thing, rows, broken) for (kind, thing), rows in islice(chains, _CHAINS_AT_ONCE)]:
+            entries += sum(count for _, count in told)
+            broken.extend(_things_breaks(tx, [each for each, _ in told]))
+    broken.sort(key=lambda each: (each.subject_type, each.subject_id))
     broken.extend(_without_history(tx, caller, subject))
     return entries, broken
+
+
+def _read(kind: str, thing: str, rows: Iterable[Any], broken: list[Break]) -> tuple[_Told, int]:
+    """What one chain says, and of how many entries it is; where it does not hold is added to `broken`."""
+    changes: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    count, last = 0, None
+    for row in rows:
+        count += 1
+        broken.extend(_chain_breaks(row, last))
+        changes.update(_parsed(row["changes"]))
+        data.update(_parsed(row["data"]))
+        last = row
+    return _Told(kind, thing, changes, data, last), count
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -174,27 +204,38 @@ def _chain_breaks(row: Any, last: Any) -> Iterator[Break]:
             yield here("time goes back")
 
 
-def _thing_breaks(tx: Connection, kind: str, thing: str, told: _Told) -> Iterator[Break]:
-    version, head = told.last["version"], told.last["hash"]
-    if kind == "clock" and stamps.get(tx, CLOCK_CHAIN) != f"{version}:{head}":
-        yield Break(kind, thing, version, "head")
-    if kind not in _THINGS:
+def _things_breaks(tx: Connection, told: Sequence[_Told]) -> Iterator[Break]:
+    """What does not hold of the things themselves, asked for kind by kind."""
+    by_kind: dict[str, list[_Told]] = defaultdict(list)
+    for each in told:
+        by_kind[each.kind].append(each)
+    for kind, chains in by_kind.items():
+        if kind == "clock":
+            stamp = stamps.get(tx, CLOCK_CHAIN)
+            yield from (
+                each.broken("head") for each in chains if stamp != f"{each.last['version']}:{each.last['hash']}"
+            )
+        if kind not in _THINGS:
+            continue
+        where = _THINGS[kind]
+        stored: dict[str, list[Any]] = defaultdict(list)
+        for row in tx.execute(where.stored([chain.thing for chain in chains])).mappings():
+            stored[str(row[where.key])].append(row)
+        for chain in chains:
+            yield from _thing_breaks(where, stored[chain.thing], chain)
+
+
+def _thing_breaks(where: _Thing, rows: Sequence[Any], chain: _Told) -> Iterator[Break]:
+    if not rows:
+        yield chain.broken("the thing is gone")
         return
-    where = _THINGS[kind]
-    rows = table(where.row)
-    name: Any = int(thing) if kind == "calendar" and thing.isdecimal() else thing
-    statement = select(rows).where(rows.c[where.key] == name)
-    found = tx.execute(statement.order_by(rows.c[where.version].desc()).limit(1)).mappings().one_or_none()
-    if found is None:
-        yield Break(kind, thing, version, "the thing is gone")
-        return
-    if (found[where.version], found["head"]) != (version, head):
-        yield Break(kind, thing, version, "head")
+    if (rows[-1][where.version], rows[-1]["head"]) != (chain.last["version"], chain.last["hash"]):
+        yield chain.broken("head")
     try:
-        if where.differs(tx, found, told):
-            yield Break(kind, thing, version, "not what its history says")
+        if where.differs(rows, chain):
+            yield chain.broken("not what its history says")
     except (ValueError, KeyError, TypeError):
-        yield Break(kind, thing, version, "cannot be read")
+        yield chain.broken("cannot be read")
 
 
 def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Iterator[Break]:

@@ -261,11 +261,13 @@ def test_overdue_is_a_case_that_stands_where_the_plan_wanted_it_gone(world: Worl
     def overdue(claim: str) -> list[str]:
         return [each["id"] for each in world.call(OFFICER, "GET", f"/cases?overdue={claim}").json()["items"]]
 
-    assert overdue("true") == []
+    gone = world.listed(reason="补报")
+    world.moved(OFFICER, gone, "withdraw", reason="企业自愿退出")
+    assert (overdue("true"), overdue("false")) == ([], [one, other, gone])
     world.at("2024-06-15T23:59:59+08:00")
     assert overdue("true") == []
     world.at("2024-06-16T00:00:00+08:00")
-    assert (overdue("true"), overdue("false")) == ([one], [other])
+    assert (overdue("true"), overdue("false")) == ([one], [other, gone])
     assert world.call(OFFICER, "GET", "/cases?overdue=perhaps").status_code == 422
 
 

@@ -3,9 +3,12 @@
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from service.access import SYSTEM, Act
 from service.casework import tokens
 from service.casework.desk import Desk
+from service.clock import RealClock
 from service.settings import Settings
 from service.setup import migrate
 from tests.service.world import ZHENGZHOU, World, open_world
@@ -122,6 +125,26 @@ def test_a_real_clock_is_read_but_not_moved_by_anybody(tmp_path: Path) -> None:
             for body in ({"to": "2030-01-01T00:00:00+08:00"}, {"to": "nonsense"}):
                 assert world.call(who, "POST", "/clock", body).status_code == 404
         assert world.call(None, "POST", "/clock", {"to": "2030-01-01T00:00:00+08:00"}).status_code == 401
+
+
+def test_on_the_real_clock_the_instant_of_arrival_decides_however_late_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/real.db", clock="real")
+    migrate(settings)
+    arrives = [datetime.fromisoformat("2024-05-20T09:00:00+08:00")]
+    monkeypatch.setattr(RealClock, "arrived", lambda clock: arrives[-1])
+    world = open_world(settings)
+    with world.client:
+        case = world.listed()
+        assert world.case(case)["listed_at"] == "2024-05-20T09:00:00+08:00"
+        arrives.append(datetime.fromisoformat("2024-06-03T09:00:00+08:00"))
+        data = {"assessed_on": "2024-06-03", "assessors": ["周教授"], "gaps": {"fugitive": "料场未封闭"}}
+        moved = world.moved(OFFICER, case, "pre_assess", data)
+        assert (moved["entered_at"], moved["flags"]) == ("2024-06-03T09:00:00+08:00", [])
+        assert world.call(OFFICER, "GET", "/cases?overdue=true").json()["items"] == []
+        instants = [entry["at"] for entry in world.call("auditor", "GET", f"/audit?subject={case}").json()["items"]]
+        assert instants == ["2024-06-03T09:00:00+08:00", "2024-05-20T09:00:00+08:00"]
 
 
 def test_a_token_expires_by_the_virtual_clock(world: World) -> None:

@@ -81,6 +81,11 @@ def test_a_body_that_does_not_come_to_its_end_in_time_is_408_and_the_connection_
     assert _ask(parts, length="3", body_seconds=0.01)[0] == 408
 
 
+def test_a_body_that_is_said_to_be_too_long_is_413_before_any_of_it_is_read() -> None:
+    assert _ask([None], length="1001", body_seconds=0.01)[0] == 413
+    assert _ask([b"x" * 1000], length="1000")[0] == 200
+
+
 @contextmanager
 def _served(folder: Path, **changes: Any) -> Iterator[tuple[str, int]]:
     """A service that listens, over a database of its own."""

@@ -2,8 +2,15 @@
 
 from typing import Any
 
+import pytest
+
+from service.access import Act, Caller
+from service.casework import ledger
+from service.casework.desk import Desk
+from service.errors import NotFound
 from service.sample import credit_code
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.programme import Role
 
 OFFICER = f"officer {ZHENGZHOU}"
 CONTACT = {"name": "王联系", "phone": "0371-60001234", "email": "wang@example.com"}
@@ -91,6 +98,16 @@ def test_a_site_cannot_take_the_codes_of_another(world: World) -> None:
         {"credit_code": one["credit_code"], "permit_no": one["permit_no"]}, version=1,
     )  # fmt: skip
     assert (answer.status_code, answer.json()["code"]) == (409, "enterprise_exists")
+
+
+def test_a_site_is_not_moved_into_another_unit(world: World) -> None:
+    made = _enter(world)
+    answer = world.call(OFFICER, "PATCH", f"/enterprises/{made['id']}", {"unit": KAIFENG}, version=1)
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["unit"])
+    officer = Caller("officer", "刘科", Role.UNIT, ZHENGZHOU)
+    with pytest.raises(NotFound), world.running.db.transaction() as tx:
+        ledger.amend_by_id(Desk(tx, world.running.books), Act(officer, world.now()), made["id"], 1, {"unit": KAIFENG})
+    assert world.call(OFFICER, "GET", f"/enterprises/{made['id']}").json() == made
 
 
 def test_a_case_finds_its_site_in_the_ledger_by_code_or_by_id(world: World) -> None:

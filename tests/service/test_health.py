@@ -4,9 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import structlog
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from service import clock, scheduler
+from service.api import edge
 from service.casework import sweep
+from service.clock import VirtualClock
 from service.errors import DatabaseAway
 from service.storage.db import Database
 from tests.service.world import ZHENGZHOU, World
@@ -76,6 +81,25 @@ def test_metrics_count_requests_by_method_and_status(shared_world: World) -> Non
     assert shared_world.call(None, "GET", "/cases").status_code == 401
     assert counted() == before + 1
     assert "jinji_request_seconds_bucket" in shared_world.client.get("/metrics").text
+
+
+def test_what_nobody_foresaw_is_counted_and_logged_as_500(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("jinji_requests_total", {"method": "GET", "status": "500"}) or 0.0
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    before = counted()
+    monkeypatch.setattr(VirtualClock, "now", broken)
+    monkeypatch.setattr(edge, "_log", structlog.get_logger("edge"))  # one that was used before would not be heard
+    with capture_logs() as logs:
+        answer = world.call("province", "GET", "/clock", headers={"X-Request-Id": "broken-one-1"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-request-id"] == "broken-one-1"
+    assert counted() == before + 1
+    (line,) = [each for each in logs if each["event"] == "request"]
+    assert (line["status"], line["path"], line["request_id"]) == (500, "/api/v1/clock", "broken-one-1")
 
 
 def test_the_documentation_page_loads_nothing_from_elsewhere(shared_world: World) -> None:

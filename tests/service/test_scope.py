@@ -155,6 +155,18 @@ def test_things_of_another_unit_are_unknown_to_those_who_are_bound(
             assert unknown.status_code == 404
 
 
+def test_an_enterprise_is_told_of_its_own_site_and_cases_in_the_audit_and_of_nothing_else(world: World) -> None:
+    case, neighbour = world.listed(), world.listed()
+    site = world.case(case)["enterprise"]["id"]
+    world.token("of the site", Role.ENTERPRISE, enterprises=[site])
+    world.token("of the case", Role.ENTERPRISE, cases=[case])
+    world.token("assessor", Role.EXPERT, cases=[case])
+    for who, told in (("of the site", {case, site}), ("of the case", {case}), ("assessor", {case})):
+        entries = world.call(who, "GET", "/audit?limit=200").json()["items"]
+        assert {entry["subject"]["id"] for entry in entries} == told, who
+        assert world.call(who, "GET", f"/audit?subject={neighbour}").json()["items"] == []
+
+
 @pytest.mark.parametrize("who", [OFFICER, "expert", "enterprise", "enterprise by its case"])
 def test_lists_hold_only_what_is_in_scope(shared_world: World, things: Things, who: str) -> None:
     world = shared_world

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from service import serving
+from service.cli import main
 from service.running import Running, open_running
 from service.sample import seed
 from service.settings import Settings
@@ -51,14 +53,19 @@ def _serving(database_url: str, folder: Path, *words: str) -> Iterator[tuple[sub
         process.communicate()
 
 
-def _workers_of(process: subprocess.Popen[str], count: int) -> list[int]:
-    """The ids of the workers, when all of them have told that they serve."""
+def _until_it_serves(process: subprocess.Popen[str], count: int = 1) -> None:
+    """Wait until so many processes have told that they serve."""
     assert process.stderr is not None
     told = 0
     while told < count:
         line = process.stderr.readline()
-        assert line, "the service ended before all its workers served"
+        assert line, "the service ended before it served"
         told += json.loads(line)["event"] == "serving"
+
+
+def _workers_of(process: subprocess.Popen[str], count: int) -> list[int]:
+    """The ids of the workers, when all of them have told that they serve."""
+    _until_it_serves(process, count)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
@@ -77,6 +84,26 @@ def test_a_port_where_a_service_listens_is_not_shared_with_another(shared: bool)
         first.listen()
         with pytest.raises(serving.CannotListen, match=f"port {settings.port}.*JINJI_PORT"):
             serving.listen(settings)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_embedded_database_is_served_by_one_service_alone_and_commands_work_beside_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "jinji.db"
+    with _serving(database_url, tmp_path) as (first, _):
+        _until_it_serves(first)
+        with _serving(database_url, tmp_path) as (second, _):
+            _, said = second.communicate(timeout=_PATIENCE)
+            assert (second.returncode, said.count("\n")) == (1, 1)
+            assert f"another `jinji serve` serves {file}: stop it, set JINJI_DATABASE_URL" in said
+        environment = {"JINJI_DATABASE_URL": database_url, "JINJI_CLOCK": CLOCK}
+        for words in (["token", "list"], ["tick", "--once"], ["audit", "verify"]):
+            assert CliRunner().invoke(main, words, env=environment).exit_code == 0, words
+        os.killpg(first.pid, signal.SIGKILL)  # the lock goes with the process, however that ends
+        first.wait(_PATIENCE)
+        with _serving(database_url, tmp_path) as (third, _):
+            _until_it_serves(third)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

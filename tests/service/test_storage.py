@@ -1,5 +1,6 @@
 """The storage on both engines: migrations, triggers, instants."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -14,4 +15,18 @@ def test_migrations_and_tables_say_the_same(database_url: str) -> None:
         context = MigrationContext.configure(tx, opts={"compare_type": True})
         assert MESSAGES.metadata is tables.SQLModel.metadata
         assert compare_metadata(context, tables.SQLModel.metadata) == []
+    db.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_connection_to_sqlite_logs_ahead_syncs_fully_keeps_foreign_keys_and_waits(database_url: str) -> None:
+    db = Database(database_url)
+    with db.reading() as first, db.reading() as second:
+        for tx in (first, second):
+            told = {
+                name: tx.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            }
+            full = 2
+            assert told == {"journal_mode": "wal", "synchronous": full, "foreign_keys": 1, "busy_timeout": 15_000}
     db.close()

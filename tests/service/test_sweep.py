@@ -1,0 +1,73 @@
+"""The sweep: what it does when the rules refuse a turn that has come."""
+
+from sqlalchemy import select
+
+from service import scheduler
+from service.storage.tables import CaseRow, table
+from tests.service.test_programmes import publish
+from tests.service.world import ZHENGZHOU, World
+from workflows.programme import packaged_sources
+
+OFFICER = f"officer {ZHENGZHOU}"
+_CASES = table(CaseRow)
+
+
+def _published_without_its_retrofit(world: World) -> str:
+    """A case for grade A in a notice, whose site loses the date of its retrofit meanwhile (W1)."""
+    dates = {"completed_on": "2024-05-01", "publicised_on": "2024-05-02"}
+    case = world.listed(industry="steel", current_grade="B", target_grade="A", ultra_low=dates)
+    site = world.published(case)["enterprise"]["id"]
+    _amend_retrofit(world, site, completed_on=None)
+    return case
+
+
+def _amend_retrofit(world: World, site: str, **dates: str | None) -> None:
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    answer = world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"ultra_low": dates}, version=version)
+    assert answer.status_code == 200, answer.text
+
+
+def _stalled(world: World, case: str) -> str | None:
+    with world.running.db.reading() as tx:
+        why: str | None = tx.execute(select(_CASES.c.stalled).where(_CASES.c.id == case)).scalar()
+    return why
+
+
+def test_a_refused_turn_is_noted_and_looked_at_again_after_six_hours(world: World) -> None:
+    other = world.listed()
+    case = _published_without_its_retrofit(world)
+    world.published(other)
+    before = world.case(case)
+    world.at("2024-09-11T00:00:00+08:00")
+    assert world.case(other)["state"] == "recognised"  # its neighbour's refusal is no matter to it
+    assert "retrofit" in (_stalled(world, case) or "")
+    assert world.case(case) == before
+    assert scheduler.tick(world.running) == 0
+    _amend_retrofit(world, before["enterprise"]["id"], completed_on="2024-05-01")
+    world.at("2024-09-11T05:59:59+08:00")
+    assert world.case(case)["state"] == "published"
+    world.at("2024-09-11T06:00:00+08:00")
+    found = world.case(case)
+    assert (found["state"], found["recognised_at"]) == ("recognised", "2024-09-11T06:00:00+08:00")
+    assert _stalled(world, case) is None
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
+
+
+def test_where_the_first_of_two_due_events_is_refused_the_second_has_its_turn(world: World) -> None:
+    rejected = '  { from = ["rejected"], to = "lapsed"'
+    published = (
+        '  { from = ["published"], to = "lapsed", guards = [\n'
+        '    { guard = "after", clause = "P6", given = { day = 2024-09-11 } },\n  ] },\n'
+    )
+    source = packaged_sources()["henan-2024"]
+    assert rejected in source
+    publish(world, source.replace("version = 1\n", "version = 2\n", 1).replace(rejected, published + rejected))
+    recognised = world.listed()
+    refused = _published_without_its_retrofit(world)
+    world.published(recognised)
+    world.at("2024-09-11")
+    assert world.case(refused)["state"] == "published"
+    world.at("2024-09-12")
+    assert [world.case(case)["state"] for case in (refused, recognised)] == ["lapsed", "recognised"]
+    assert world.case(refused)["entered_at"] == "2024-09-12T00:00:00+08:00"
+    assert _stalled(world, refused) is None
