@@ -152,7 +152,10 @@ class Server:
 
     def _guard(self, watched: int) -> None:
         assert self._folder is not None
-        script = 'while kill -0 "$1" && kill -0 "$2"; do sleep 1; done; kill -INT "$2" && sleep 2; rm -rf "$3"'
+        script = (
+            'while kill -0 "$1" && kill -0 "$2"; do sleep 0.5; done; kill -INT "$2"; '
+            'left=20; while kill -0 "$2" && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done; rm -rf "$3"'
+        )
         command = ["/bin/sh", "-c", script, "guard-of-postgres", str(watched), str(self._pid), str(self._folder)]
         _leave_running(command, Path(os.devnull))
 

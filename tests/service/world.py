@@ -120,7 +120,8 @@ class World:
         body: dict[str, Any] = {"event": event, "data": data or {}}
         if reason is not None:
             body["reason"] = reason
-        more.setdefault("version", self.case(case)["version"])
+        if "version" not in more:
+            more["version"] = self.case(case)["version"]
         return self.call(who, "POST", f"/cases/{case}/events", body, **more)
 
     def moved(self, who: str, case: str, event: str, data: Any = None, *, reason: str | None = None) -> dict[str, Any]:
