@@ -325,7 +325,8 @@ def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
 
 def _write(desk: Desk, batch: _Batch) -> None:
     if batch.touched:
-        write_rows(desk.tx, list(batch.touched.values()), batch.entries)
+        owes = [batch.owes[name] for name in sorted(batch.owes)]
+        write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
     batch.publications.write(desk.tx)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)

@@ -57,10 +57,10 @@ def test_it_is_not_ready_when_its_last_tick_failed(world: World, monkeypatch: py
 
     with monkeypatch.context() as patched:
         patched.setattr(sweep, "run", full)
-        scheduler._safely(world.running)
+        scheduler._safely(world.running, scheduler.tick)
     ready = world.client.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]["ticker"]["failed"]) == (503, True)
-    scheduler._safely(world.running)
+    scheduler._safely(world.running, scheduler.tick)
     assert world.client.get("/health/ready").status_code == 200
 
 
