@@ -1,5 +1,0 @@
-"""STUB."""
-
-
-def record_breaches(desk, ids, now):
-    return frozenset()
