@@ -18,6 +18,7 @@ from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
 from service.casework.objections import NoticeOver, ObjectionDecided
+from service.casework.requests import RequestAnswered
 from service.errors import ServiceError
 from service.writer import Replayed
 from workflows.faults import from_findings
@@ -43,6 +44,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     TargetFixed: 409,
     NoticeOver: 409,
     ObjectionDecided: 409,
+    RequestAnswered: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, String, cast, select
 
 from service.access import Caller, audit_seen
-from service.casework import ledger, private
+from service.casework import contacts, ledger, private, requests
 from service.casework.audit import CLOCK_CHAIN, canonical, hashed_text
 from service.storage import stamps, tables
 from service.storage.tables import AuditEntry, table
@@ -105,11 +105,27 @@ def _notice_differs(tx: Connection, row: Any, told: _Told) -> bool:
     return any(str(row[name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
 
 
+def _request_differs(tx: Connection, row: Any, told: _Told) -> bool:
+    said = requests.told_of(row)
+    return said != {name: told.changes.get(name) for name in said} or any(
+        row[name] != told.data.get(name) for name in ("text", "answer")
+    )
+
+
+def _officer_differs(tx: Connection, row: Any, told: _Told) -> bool:
+    said = contacts.told_of(row)
+    return said != {name: told.changes.get(name) for name in said} or _contact_differs(
+        tx, {"contact": row["person"]}, told
+    )
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
+    "request": _Thing(tables.Request, "id", _request_differs),
+    "contact": _Thing(tables.Contact, "id", _officer_differs),
     "token": _Thing(tables.Token, "id", _token_differs),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),
