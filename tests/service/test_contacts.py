@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from service import sample
 from service.casework import contacts
 from service.storage.tables import AuditEntry, Contact, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
@@ -220,3 +221,17 @@ def test_the_directory_tells_who_stands_at_each_unit_in_the_order_of_entry(world
     assert (one.unit, one.duty, one.name, one.email, one.language, one.digest, one.muted) == (
         ZHENGZHOU, "supervisor", "刘工", "liu@example.org", "zh", False, ("measure",),
     )  # fmt: skip
+
+
+def test_the_sample_has_somebody_for_every_duty_everywhere(
+    world: World, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the sample writes its tokens beside the database, or into var/
+    sample.seed(world.running, world.settings)
+    items = world.call("admin", "GET", "/contacts?limit=200").json()["items"]
+    units = [unit["code"] for unit in world.call("admin", "GET", "/programmes/henan-2024").json()["units"]]
+    duties = ("officer", "supervisor", "handler")
+    wanted = [(unit, duty) for unit in units for duty in duties] + [(PROVINCE, duty) for duty in duties[:2]]
+    assert [(item["unit"], item["duty"]) for item in items] == wanted
+    assert all(item["email"].endswith("@example.org") and item["confirmed_at"] for item in items)
+    assert len({item["email"] for item in items}) == len(items)
