@@ -10,12 +10,22 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, false, select, true
 
 from service.errors import NotFound, NotYourRole, Unauthenticated
-from service.storage.tables import AuditEntry, CaseRow, Enterprise, Objection, Obligation, Request, Token, table
+from service.storage.tables import (
+    AuditEntry,
+    CaseRow,
+    Contact,
+    Enterprise,
+    Objection,
+    Obligation,
+    Request,
+    Token,
+    table,
+)
 from workflows.programme import Role
 
 _TOKENS = table(Token)
 _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
-_OBLIGATIONS, _REQUESTS = table(Obligation), table(Request)
+_OBLIGATIONS, _REQUESTS, _CONTACTS = table(Obligation), table(Request), table(Contact)
 
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
@@ -165,6 +175,13 @@ def _of_case_or_site(caller: Caller, rows: Any) -> ColumnElement[bool]:
     return of_case | rows.c.enterprise.in_(caller.enterprises) if caller.role == Role.ENTERPRISE else of_case
 
 
+def contacts_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `contacts` is in scope."""
+    if caller.sees_all:
+        return true()
+    return _CONTACTS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
 def audit_seen(caller: Caller) -> ColumnElement[bool]:
     """The condition under which a row of `audit` is in scope."""
     if caller.sees_all:
@@ -172,7 +189,9 @@ def audit_seen(caller: Caller) -> ColumnElement[bool]:
     if caller.role == Role.UNIT:
         return _AUDIT.c.unit == caller.unit  # type: ignore[no-any-return]
     own_cases = select(_CASES.c.id).where(cases_seen(caller))
-    return _AUDIT.c.subject_id.in_(own_cases) | _AUDIT.c.subject_id.in_(caller.enterprises)  # type: ignore[no-any-return]
+    own_requests = select(_REQUESTS.c.id).where(requests_seen(caller))
+    own = _AUDIT.c.subject_id.in_(own_cases) | _AUDIT.c.subject_id.in_(own_requests)
+    return own | _AUDIT.c.subject_id.in_(caller.enterprises)  # type: ignore[no-any-return]
 
 
 def hashed(secret: str) -> str:

@@ -11,7 +11,19 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from service import scheduler
-from service.api import audit, cases, clock, docs, enterprises, health, messages, notices, programmes
+from service.api import (
+    audit,
+    cases,
+    clock,
+    contacts,
+    docs,
+    enterprises,
+    health,
+    messages,
+    notices,
+    programmes,
+    requests,
+)
 from service.api.door import Trusted
 from service.api.edge import Edge, Limits
 from service.api.errors import install
@@ -24,8 +36,8 @@ from service.writer import Writer
 VERSION = "0.1.0"
 PREFIX = "/api/v1"
 ROUTERS = (
-    programmes.router, enterprises.router, cases.router, notices.router, notices.public, messages.router,
-    audit.router, clock.router,
+    programmes.router, enterprises.router, cases.router, requests.router, contacts.router, notices.router,
+    notices.public, messages.router, audit.router, clock.router,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The sample of `make run`: enterprises of all industries listed in every unit, and a token for each role.
+"""The sample of `make run`: enterprises of all industries listed in every unit, their contacts, and a token for each role.
 
 Names are invented, codes valid; everything goes through the use-cases of the service.
 """
@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import select
 
 from service.access import SYSTEM, Act, Caller, caller_of
-from service.casework import listing, tokens
+from service.casework import contacts, listing, tokens
+from service.casework.contacts import ContactFacts
 from service.casework.desk import Desk
 from service.casework.listing import NewCase, NewSite
 from service.casework.moves import Applied
@@ -50,6 +51,8 @@ _BUSINESS = {
     "lime_kiln": "石灰", "secondary_metal": "再生金属", "chemical": "化工", "industrial_coating": "机械涂装",
     "packaging_printing": "包装印刷", "abrasives": "磨料磨具", "other": "木业",
 }  # fmt: skip
+_DUTIES = ("officer", "supervisor", "handler")
+_PEOPLE = ("林晓", "许文", "高峰", "梁静", "宋远", "邓航", "曹宁", "彭越", "曾悦", "田野", "董清", "袁方", "潘明")
 _STEPS = (("D", "B"), ("C", "B-"), ("B", "A"), ("non_leading", "leading"), ("ungraded", "B"))
 
 
@@ -69,6 +72,7 @@ def seed(process: Running, settings: Settings) -> str:
         is_empty = not cases
         if is_empty:
             cases = _list_everywhere(desk, now)
+            _enter_contacts(desk, now)
         # A file that is gone, or holds the tokens of another database in the same folder, is written anew; but nobody
         # gets tokens for a database in earnest by starting the sample on it.
         if is_empty or (process.clock.mode == "virtual" and not _opens(desk, file, now)):
@@ -147,6 +151,18 @@ def _line(programme: Programme, unit: Area, index: int, number: int, now: dateti
     if industry.ultra_low and number % 2 == 0:
         retrofitted = {"completed_on": today - timedelta(days=200), "publicised_on": today - timedelta(days=150)}
     return NewCase(programme.id, unit.code, site, facts, retrofitted, reason="示例数据")
+
+
+def _enter_contacts(desk: Desk, now: datetime) -> None:
+    """Somebody for each duty in every unit and in the province, which hands out no requests; confirmed."""
+    programme = desk.books.programmes.newest(desk.tx)[0].programme
+    act = Act(Caller("sample", "示例", Role.ADMIN), now)
+    posts = [(unit.code, duty) for unit in programme.units for duty in _DUTIES]
+    posts += [(programme.province.code, duty) for duty in _DUTIES if duty != "handler"]
+    for number, (unit, duty) in enumerate(posts):
+        name = _PEOPLE[number % len(_PEOPLE)]
+        facts = ContactFacts(unit=unit, duty=duty, name=name, email=f"{duty}.{unit}@example.org")
+        contacts.enter(desk, act, facts, confirmed_at=now)
 
 
 def _tokens(desk: Desk, act: Act, cases: list[str]) -> dict[str, str]:

@@ -4,10 +4,11 @@ What a case owes follows from the case as it stands; what became of it when it i
 between (`ended`). So the rows that others keep can be built anew from the history at any time.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from statistics import median
 
 from workflows.case import Case
 from workflows.ladders import Term, next_at
@@ -123,6 +124,12 @@ def ended(before: Case, after: Case, owed: Owed, *, undone: bool = False) -> Out
 def answer(programme: Programme, calendar: Calendar, request: str, unit: str, received_at: datetime) -> Owed:
     """The answer to an enterprise's request: within 5 working days, the day of receipt not counted (二（五）)."""
     return _within(programme, calendar, programme.spans.answer, "answer", request, unit, received_at, "request")
+
+
+def median_working_days(calendar: Calendar, answered: Iterable[tuple[datetime, datetime]]) -> float | None:
+    """The median of the working days from receipt to answer, both aware instants; the day of receipt is not counted."""
+    days = [calendar.between(legal_day(received_at), legal_day(at)) for received_at, at in answered]
+    return median(days) if days else None
 
 
 def decision(programme: Programme, calendar: Calendar, objection: str, unit: str, lodged_at: datetime) -> Owed:

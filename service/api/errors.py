@@ -19,6 +19,7 @@ from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
+from service.casework.requests import RequestAnswered
 from service.errors import ServiceError
 from service.writer import Replayed
 from workflows.faults import from_findings
@@ -45,6 +46,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     NoticeOver: 409,
     ObjectionDecided: 409,
     MessageSent: 409,
+    RequestAnswered: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

@@ -6,6 +6,9 @@ _CASE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"
 _SITE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e10"
 _NOTICE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e20"
 _OBJECTION_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e30"
+_REQUEST_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e40"
+_HANDLER_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e50"
+_MESSAGE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e60"
 _RECEIPT = "9f1c6a0d3b7e48a2c5d1f0e9b8a7c6d5e4f3a2b1"
 _HEAD = "5f0c9a4e1b7d3f2a6c8e0d9b4a7f1c3e5d2b8a6f0c9e4d1b7a3f2c6e8d0b9a4f"
 _CREDIT_CODE = "91410100MA0090001K"
@@ -41,6 +44,11 @@ _SITE_SENT: dict[str, Any] = {
     "contact": _CONTACT,
     "ultra_low": {"completed_on": "2023-11-01", "publicised_on": "2023-12-01"},
 }
+_REQUEST_SENT = {"case": _CASE_ID, "kind": "technical", "text": "请指导无组织排放改造的技术路线"}
+_OFFICER_SENT = {
+    "unit": "410100", "duty": "handler", "name": "刘工", "email": "handler@example.org", "language": "zh",
+    "digest": True, "muted": ["measure"],
+}  # fmt: skip
 _EQUIPMENT = {
     "title": "更换除尘器",
     "kind": "equipment_renewal",
@@ -149,6 +157,23 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
             "all_or_nothing": True,
         }),
     },
+    "open_request": {
+        "of_a_case": ("Of a case, now", _REQUEST_SENT),
+        "of_a_site": ("Of a site, received before", {
+            "enterprise": _SITE_ID, "kind": "policy", "text": "A 级企业重污染天气自主减排如何办理",
+            "received_at": "2024-05-17T16:30:00+08:00"}),
+    },
+    "assign_request": {"one": ("To a contact of the unit", {"handler": _HANDLER_ID})},
+    "answer_request": {"one": ("What the enterprise was told", {"text": "已派专家现场指导，方案附后"})},
+    "enter_contact": {
+        "handler": ("Who answers requests", _OFFICER_SENT),
+        "province": ("A supervisor of the province", {
+            "unit": "410000", "duty": "supervisor", "name": "王处", "email": "supervisor@example.org"}),
+    },
+    "amend_contact": {
+        "person": ("Somebody else", {"name": "陈工", "email": "chen@example.org", "reason": "人员调整"}),
+        "mails": ("Fewer mails", {"digest": True, "muted": ["measure", "report"]}),
+    },
     "open_notice": {"one": ("One case", {"cases": [{"case": _CASE_ID, "version": 7}], "reason": "第一批"})},
     "decide_objection": {
         "dismissed": ("Dismissed", {"upheld": False, "finding": "经核查，反映的问题不属实"}),
@@ -204,6 +229,34 @@ _OBJECTION = {
     "contact": _CONTACT, "state": "open", "lodged_at": "2024-09-04T10:00:00+08:00", "due_on": "2024-09-11",
     "provisional": False, "decided_at": None, "finding": None, "version": 1,
 }  # fmt: skip
+_REQUEST = {
+    "id": _REQUEST_ID, "programme": "henan-2024", "programme_version": 1, "unit": "410100", **_REQUEST_SENT,
+    "enterprise": _SITE_ID, "state": "open", "handler": _HANDLER_ID, "received_at": "2024-09-27T10:00:00+08:00",
+    "opened_at": "2024-09-27T10:00:00+08:00", "due_on": "2024-10-10", "due_at": "2024-10-11T00:00:00+08:00",
+    "provisional": False, "breached_at": None, "answered_at": None, "answer": None, "late": None, "version": 1,
+}  # fmt: skip
+_REQUEST_WHOLE = {
+    **_REQUEST,
+    "walk": [
+        {"date": "2024-09-28", "kind": "weekend", "counted": False, "number": None},
+        {"date": "2024-09-29", "kind": "make_up", "counted": True, "number": 1},
+    ],
+    "rungs": [
+        {"rung": "handed", "at": "2024-09-27T10:00:00+08:00", "sent": [{
+            "recipient": f"contact:{_HANDLER_ID}", "message": _MESSAGE_ID, "status": "sent",
+            "sent_at": "2024-09-27T10:00:05+08:00"}]},
+        {"rung": "due", "at": "2024-10-10T08:30:00+08:00", "sent": []},
+        {"rung": "breach", "at": "2024-10-11T00:00:00+08:00", "sent": []},
+    ],
+}  # fmt: skip
+_ANSWERED = {
+    "state": "answered", "answered_at": "2024-10-09T10:00:00+08:00", "answer": "已派专家现场指导，方案附后", "late": False,
+}  # fmt: skip
+_FIGURES = {
+    "received": 12, "answered": 10, "answered_late": 1, "open": 1, "overdue": 1, "median_working_days": 3.5,
+    "share_in_time": 0.8182,
+}  # fmt: skip
+_OFFICER = {"id": _HANDLER_ID, **_OFFICER_SENT, "confirmed_at": None, "version": 1}
 _REASON = {
     "code": "wrong_credit_code", "detail": "统一社会信用代码有误：应为 18 位且校验位正确（GB 32100-2015），请对照营业执照",
     "clause": "T1", "field": "enterprise.credit_code", "who": None, "until": None,
@@ -289,6 +342,17 @@ GOT: dict[str, Any] = {
     ]},
     "read_history": _page(_ENTRY),
     "move_case": {"case": _PRE_ASSESSED, "entry": {"id": f"{_CASE_ID}.2", "hash": _HEAD}},
+    "open_request": _REQUEST_WHOLE,
+    "search_requests": _page(_REQUEST),
+    "count_requests": {"items": [{"unit": "410100", "kind": "technical", **_FIGURES}], "total": _FIGURES},
+    "read_request": _REQUEST_WHOLE,
+    "assign_request": {**_REQUEST_WHOLE, "version": 2},
+    "answer_request": {**_REQUEST_WHOLE, **_ANSWERED, "version": 2},
+    "search_contacts": _page(_OFFICER),
+    "enter_contact": _OFFICER,
+    "read_contact": _OFFICER,
+    "amend_contact": {**_OFFICER, "name": "陈工", "email": "chen@example.org", "version": 2},
+    "remove_contact": {**_OFFICER, "version": 2},
     "open_notice": _NOTICE,
     "search_objections": _page(_OBJECTION),
     "read_objection": _OBJECTION,

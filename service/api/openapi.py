@@ -15,6 +15,7 @@ from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
+from service.casework.requests import RequestAnswered
 from service.errors import ServiceError
 from workflows.faults import fault
 from workflows.text import Reason, Text
@@ -52,6 +53,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             NoticeOver(),
             ObjectionDecided(),
             MessageSent(),
+            RequestAnswered(),
             errors.ClockRefused(),
         ),
     ),
@@ -172,6 +174,8 @@ _TAGS = {
     "calendar": "The Chinese working calendar, with the paper behind each arranged day.",
     "enterprises": "The ledger of sites.",
     "cases": "Cases on their way: list, read, amend, move by events.",
+    "requests": "What enterprises need, and the answer within 5 working days.",
+    "contacts": "The officers to whom mail goes.",
     "notices": "Publication of results and the decision of objections.",
     "public": "What needs no token.",
     "audit": "Who did what, when, why; and whether the record is whole.",

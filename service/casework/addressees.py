@@ -37,7 +37,7 @@ class Directory:
         found = contacts.directory(desk.tx, units)
         self._by_unit = {
             unit: [(each.duty, Addressee(
-                f"contact:{each.id}", unit, each.name, each.email, each.language, each.digest, each.muted
+                f"contact:{each.id}", unit, each.name, each.email, each.language, each.digest, frozenset(each.muted)
             )) for each in people]
             for unit, people in found.items()
         }  # fmt: skip

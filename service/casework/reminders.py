@@ -131,7 +131,7 @@ class _Round:
         """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed."""
         broken = [row for row in self.rows if self._is_broken(row)]
         asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
-        recorded = requests.record_breaches(self.desk, sorted(asked), self.now) if asked else frozenset()
+        recorded = requests.record_breach(self.desk, sorted(asked), self.now)
         for subject, row in asked.items():
             if subject not in recorded:  # somebody is answering it just now: its turn comes again
                 row["next_at"] = self.now + _MEANWHILE

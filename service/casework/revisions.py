@@ -15,7 +15,7 @@ from sqlalchemy import select
 from notifications import outbox
 from notifications.outbox import NewMessage
 from service.access import Act
-from service.casework import audit, calendars, moves, obligations
+from service.casework import audit, calendars, moves, obligations, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.letters import Letters, Links
@@ -24,7 +24,7 @@ from service.storage.tables import Notice, Objection, Request, table
 from workflows.obligations import Outcome, Owed, answer, decision, filings, of_case
 from workflows.programme import Programme
 from workflows.text import Text
-from workflows.working_days import Calendar, CalendarYear, end_of_day
+from workflows.working_days import Calendar, CalendarYear
 
 _REQUESTS, _OBJECTIONS, _NOTICES = table(Request), table(Objection), table(Notice)
 
@@ -63,7 +63,7 @@ def load_year(desk: Desk, act: Act, links: Links, year: CalendarYear, reason: st
         return None
     desk.know_calendar(desk.tx.execute(select(calendars.REVISION)).scalar())
     revision = _revision(desk, _compared(desk, desk.calendar), act.at)
-    _move(desk, act, revision.moved, reason, year)
+    _move(desk, act, revision.moved, reason)
     _wake_anew(desk, act.at)
     paper = "；".join(paper.label for paper in year.papers)
     why = Text(reason or f"{year.year} 年放假安排有变", reason or f"the days off of {year.year} have changed")
@@ -142,14 +142,14 @@ def _owed_anew(
 # --- the change -------------------------------------------------------------------------------------------------------
 
 
-def _move(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | None, year: CalendarYear) -> None:
+def _move(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | None) -> None:
     by_kind: dict[str, list[Moved]] = defaultdict(list)
     for each in moved:
         by_kind[each.row["kind"]].append(each)
     for each in by_kind["answer"]:
-        _reschedule(desk, act, _REQUESTS, "request", each, reason)
+        requests.reschedule(desk, act, each.row["subject"], each.owed, reason)
     for each in by_kind["objection"]:
-        _reschedule(desk, act, _OBJECTIONS, "objection", each, reason)
+        _reschedule(desk, act, each, reason)
     _extend_notices(desk, act, by_kind["notice"], reason)
     obligations.put(
         desk.tx,
@@ -165,20 +165,18 @@ def _whose(row: Mapping[str, Any]) -> Whose:
     return Whose(row["area"], row["case_id"], row["enterprise"])
 
 
-def _reschedule(desk: Desk, act: Act, rows: Any, subject_type: str, moved: Moved, reason: str | None) -> None:
-    """Give a request or an objection its new day. What was breached stays so: only the day is another."""
-    thing = desk.tx.execute(select(rows).where(rows.c.id == moved.row["subject"]).with_for_update()).mappings().one()
-    due_on, provisional = moved.owed.due_on, moved.owed.provisional
+def _reschedule(desk: Desk, act: Act, moved: Moved, reason: str | None) -> None:
+    """Give an objection its new day."""
+    found = select(_OBJECTIONS).where(_OBJECTIONS.c.id == moved.row["subject"]).with_for_update()
+    row = desk.tx.execute(found).mappings().one()
+    due_on = moved.owed.due_on
     entry = audit.Entry(
-        act, subject_type, thing["id"], thing["version"] + 1, "amend", thing["head"], thing["unit"], reason,
-        data={"due_on": [str(thing["due_on"]), str(due_on)], "provisional": provisional},
-        changes={"due_on": str(due_on)},
+        act, "objection", row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
+        data={"due_on": [str(row["due_on"]), str(due_on)]},
     )  # fmt: skip
     (head,) = audit.append(desk.tx, [entry])
-    change: dict[str, Any] = {"due_on": due_on, "provisional": provisional, "version": entry.version, "head": head}
-    if "due_at" in rows.c:
-        change["due_at"] = end_of_day(due_on)
-    desk.tx.execute(rows.update().where(rows.c.id == thing["id"]).values(**change))
+    change = {"due_on": due_on, "provisional": moved.owed.provisional, "version": entry.version, "head": head}
+    desk.tx.execute(_OBJECTIONS.update().where(_OBJECTIONS.c.id == row["id"]).values(**change))
 
 
 def _extend_notices(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | None) -> None:

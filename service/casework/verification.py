@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, Select, String, cast, select
 
 from service.access import Caller, audit_seen
-from service.casework import ledger, private
+from service.casework import contacts, ledger, private, requests
 from service.casework.audit import CLOCK_CHAIN, canonical, hashed_text
 from service.storage import stamps, tables
 from service.storage.tables import AuditEntry, table
@@ -72,10 +72,10 @@ class _Thing:
             [int(name) for name in names if name.isdecimal()] if rows.c[self.key].type.python_type is int else names
         )
         statement = select(rows).where(rows.c[self.key].in_(wanted)).order_by(rows.c[self.version])
-        if "contact" in rows.c:
-            statement = statement.add_columns(_TEXTS.c.salt, _TEXTS.c.text).outerjoin(
-                _TEXTS, _TEXTS.c.id == rows.c.contact
-            )
+        kept = next((rows.c[name] for name in ("contact", "person") if name in rows.c), None)
+        if kept is not None:
+            private_text = _TEXTS.c.salt.label("private_salt"), _TEXTS.c.text.label("private_text")
+            statement = statement.add_columns(*private_text).outerjoin(_TEXTS, _TEXTS.c.id == kept)
         return statement
 
 
@@ -93,9 +93,11 @@ def _site_differs(rows: Sequence[Any], told: _Told) -> bool:
 
 
 def _contact_differs(row: Any, told: _Told) -> bool:
-    if row["text"] is None:  # erased, or never given
+    if row["private_text"] is None:  # erased, or never given
         return False
-    return private.commitment(row["salt"], from_json(row["text"])) != told.data.get("contact_commitment")
+    return private.commitment(row["private_salt"], from_json(row["private_text"])) != told.data.get(
+        "contact_commitment"
+    )
 
 
 def _token_differs(rows: Sequence[Any], told: _Told) -> bool:
@@ -127,11 +129,27 @@ def _notice_differs(rows: Sequence[Any], told: _Told) -> bool:
     return any(str(rows[-1][name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
 
 
+def _request_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = requests.told_of(row)
+    return said != {name: told.changes.get(name) for name in said} or any(
+        row[name] != told.data.get(name) for name in ("text", "answer")
+    )
+
+
+def _officer_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = contacts.told_of(row)
+    return said != {name: told.changes.get(name) for name in said} or _contact_differs(row, told)
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
+    "request": _Thing(tables.Request, "id", _request_differs),
+    "contact": _Thing(tables.Contact, "id", _officer_differs),
     "token": _Thing(tables.Token, "id", _token_differs),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),

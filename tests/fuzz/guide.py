@@ -21,7 +21,10 @@ from workflows.events import KINDS
 _SCHEMAS = "#/components/schemas/{model}"
 _KINDS = ["equipment_renewal", "technical_upgrade", "treatment_upgrade", "capacity_building"]
 _INDICATORS = ["equipment", "treatment", "emission_limits", "fugitive", "monitoring", "management", "transport"]
-_THINGS = {"case_id": "cases", "site_id": "enterprises", "objection_id": "objections"}
+_THINGS = {
+    "case_id": "cases", "site_id": "enterprises", "objection_id": "objections", "request_id": "requests",
+    "contact_id": "contacts",
+}  # fmt: skip
 
 
 class Roles:
@@ -112,6 +115,14 @@ class Guide:
                 "industry": "glass",
                 "grade": "B",
             }
+        if path == "/api/v1/requests" and next(self.turn) < 8:
+            name = "case" if "case" in body else "enterprise"
+            received = {"received_at": NOW.isoformat()} if "received_at" in body else {}
+            return {**body, **received, name: next(self.live.ids["case_id" if name == "case" else "site_id"])}
+        if path == "/api/v1/contacts" and next(self.turn) < 7:
+            return {**body, "unit": "410100"}
+        if path.endswith("/assign") and next(self.turn) < 5:
+            return {**body, "handler": next(self.live.ids["contact_id"])}
         if path in ("/api/v1/notices", "/api/v1/cases/events") and next(self.turn) < 7:
             name = "cases" if path.endswith("notices") else "items"
             return {**body, name: [{**item, "case": next(self.live.ids["case_id"])} for item in body[name]]}

@@ -59,12 +59,19 @@ def prepare(settings: Settings) -> Live:
                 world.call(None, "POST", f"/public/notices/{notice['id']}/objections", body).json()["receipt"]
             )
         objections = world.call("province", "GET", "/objections").json()["items"]
+        contacts = world.call(OFFICER, "GET", "/contacts").json()["items"]
+        requests = []
+        for case in cases:
+            body = {"case": case, "kind": "technical", "text": "请指导改造的技术路线"}
+            requests.append(world.call(OFFICER, "POST", "/requests", body).json()["id"])
         assert world.now() == NOW
         ids: dict[str, Iterator[str]] = {
             "case_id": cycle(cases),
             "site_id": cycle([world.case(case)["enterprise"]["id"] for case in cases]),
             "notice_id": cycle([notice["id"] for notice in notices]),
             "objection_id": cycle([objection["id"] for objection in objections]),
+            "request_id": cycle(requests),
+            "contact_id": cycle([contact["id"] for contact in contacts]),
             "receipt": cycle(receipts),
             "programme_id": cycle(["henan-2024"]),
             "published": cycle([notice["entries"][0]["case"] for notice in notices]),

@@ -35,6 +35,17 @@ MAY = {
     ("GET", "/api/v1/cases/{case_id}/offers"): "APUXED",
     ("GET", "/api/v1/cases/{case_id}/history"): "APUXED",
     ("POST", "/api/v1/cases/{case_id}/events"): "PUXE",
+    ("POST", "/api/v1/requests"): "UE",
+    ("GET", "/api/v1/requests"): "APUXED",
+    ("GET", "/api/v1/requests/statistics"): "APUXED",
+    ("GET", "/api/v1/requests/{request_id}"): "APUXED",
+    ("POST", "/api/v1/requests/{request_id}/assign"): "U",
+    ("POST", "/api/v1/requests/{request_id}/answer"): "U",
+    ("GET", "/api/v1/contacts"): "APUD",
+    ("POST", "/api/v1/contacts"): "APU",
+    ("GET", "/api/v1/contacts/{contact_id}"): "APUD",
+    ("PATCH", "/api/v1/contacts/{contact_id}"): "AU",
+    ("DELETE", "/api/v1/contacts/{contact_id}"): "AU",
     ("POST", "/api/v1/notices"): "U",
     ("GET", "/api/v1/objections"): "APUD",
     ("GET", "/api/v1/objections/{objection_id}"): "APUD",
@@ -76,8 +87,12 @@ def _things(world: World, unit: str) -> dict[str, str]:
     lodged = world.call(None, "POST", f"/public/notices/{notice}/objections", {"case": case, "reasons": "有异议"})
     assert lodged.status_code == 201
     (objection,) = world.call(officer, "GET", "/objections").json()["items"]
+    contact = {"unit": unit, "duty": "handler", "name": "刘工", "email": "handler@example.org"}
+    contact_id = world.call(officer, "POST", "/contacts", contact).json()["id"]
+    need = {"case": case, "kind": "technical", "text": "请指导"}
+    request_id = world.call(officer, "POST", "/requests", need).json()["id"]
     return {
-        "case_id": case, "site_id": world.case(case)["enterprise"]["id"], "objection_id": objection["id"],
+        "request_id": request_id, "contact_id": contact_id, "case_id": case, "site_id": world.case(case)["enterprise"]["id"], "objection_id": objection["id"],
         "notice_id": notice, "receipt": lodged.json()["receipt"], "programme_id": "henan-2024", "day": "2024-10-01",
     }  # fmt: skip
 
@@ -179,12 +194,18 @@ def test_lists_hold_only_what_is_in_scope(shared_world: World, things: Things, w
     assert things.own["case_id"] in told
     assert told.isdisjoint(things.foreign.values())
     streamed = world.call(who, "GET", "/audit", headers={"Accept": "application/x-ndjson"}).text
-    for thing in ("case_id", "site_id", "objection_id", "notice_id"):
+    for thing in ("case_id", "site_id", "objection_id", "notice_id", "request_id", "contact_id"):
         assert things.foreign[thing] not in streamed
     verified = world.call(who, "GET", "/audit/verify").json()
     assert verified["ok"] is True
     assert verified["entries"] == len(streamed.splitlines())
+    requests = world.call(who, "GET", "/requests").json()["items"]
+    assert [each["id"] for each in requests] == [things.own["request_id"]]
+    counted = world.call(who, "GET", "/requests/statistics").json()
+    assert [each["unit"] for each in counted["items"]] == [ZHENGZHOU]
+    assert (counted["total"]["received"], things.own["request_id"] in told) == (1, True)
     if who == OFFICER:
+        assert {each["unit"] for each in world.call(who, "GET", "/contacts").json()["items"]} == {ZHENGZHOU}
         assert {each["unit"] for each in world.call(who, "GET", "/enterprises").json()["items"]} == {ZHENGZHOU}
         assert {each["unit"] for each in world.call(who, "GET", "/objections").json()["items"]} == {ZHENGZHOU}
         assert {entry["unit"] for entry in entries} == {ZHENGZHOU}
