@@ -70,14 +70,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-def _settings(database_url: str) -> Settings:
-    return Settings(database_url=database_url, clock=CLOCK, public_per_minute=10_000, objections_per_hour=1000)
+def _settings(database_url: str, folder: Path) -> Settings:
+    mail = f"file:{folder / 'mail'}"
+    return Settings(
+        database_url=database_url, clock=CLOCK, mail=mail, public_per_minute=10_000, objections_per_hour=1000
+    )
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
+def world(database_url: str, tmp_path: Path) -> Iterator[World]:
     """A running service on a virtual clock at 2024-05-20 09:00, on either engine."""
-    world = open_world(_settings(database_url))
+    world = open_world(_settings(database_url, tmp_path))
     with world.client:
         yield world
 
@@ -85,7 +88,8 @@ def world(database_url: str) -> Iterator[World]:
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def shared_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The same for all tests of a module: for those that only read, or only send what is refused."""
-    with _database(request.param, request, tmp_path_factory.mktemp("shared")) as url:
-        world = open_world(_settings(url))
+    folder = tmp_path_factory.mktemp("shared")
+    with _database(request.param, request, folder) as url:
+        world = open_world(_settings(url, folder))
         with world.client:
             yield world

@@ -1,0 +1,361 @@
+"""Reminders: each rung told once to the right person, in one mail a day, whatever was down meanwhile; on both engines."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from notifications.errors import Away
+from notifications.outbox import MESSAGES
+from service import scheduler
+from service.casework import audit, reminders
+from service.casework.desk import Desk
+from service.casework.obligations import ROWS, RUNGS
+from service.clock import VirtualClock
+from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.working_days import SHANGHAI
+
+OFFICER = f"officer {ZHENGZHOU}"
+
+
+def contact(world: World, unit: str, duty: str, **more: Any) -> str:
+    """The address of a new contact."""
+    name = f"{duty}{unit}"
+    body = {"unit": unit, "duty": duty, "name": name, "email": f"{name}@example.org", "language": "zh", **more}
+    answer = world.call("admin", "POST", "/contacts", body)
+    assert answer.status_code == 201, answer.text
+    return str(body["email"])
+
+
+@pytest.fixture
+def staffed(world: World) -> World:
+    """The world with an officer, a supervisor and a handler in two units, and the province's officer."""
+    for unit in (ZHENGZHOU, KAIFENG):
+        for duty in ("officer", "supervisor", "handler"):
+            contact(world, unit, duty)
+    contact(world, "410000", "officer")
+    return world
+
+
+def mails(world: World, to: str | None = None) -> list[dict[str, Any]]:
+    """Every mail that was sent, oldest first, as the row says."""
+    statement = select(MESSAGES).where(MESSAGES.c.status == "sent").order_by(MESSAGES.c.sent_at, MESSAGES.c.id)
+    if to is not None:
+        statement = statement.where(MESSAGES.c.recipient == to)
+    with world.running.db.reading() as tx:
+        return [dict(row) for row in tx.execute(statement).mappings()]
+
+
+def when(row: dict[str, Any]) -> str:
+    """When a mail was sent, in Shanghai."""
+    return f"{row['sent_at'].astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+def letter(world: World, row: dict[str, Any]) -> EmailMessage:
+    """The mail as it lies in the folder."""
+    file = Path(world.settings.mail.removeprefix("file:")) / f"{row['id']}.eml"
+    found = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+def obligation(world: World, id_: str) -> dict[str, Any]:
+    """The row of an obligation."""
+    with world.running.db.reading() as tx:
+        return dict(tx.execute(select(ROWS).where(ROWS.c.id == id_)).mappings().one())
+
+
+def rungs_of(world: World, id_: str) -> Counter[str]:
+    """How often each rung of an obligation was told."""
+    with world.running.db.reading() as tx:
+        return Counter(tx.execute(select(RUNGS.c.rung).where(RUNGS.c.obligation == id_)).scalars())
+
+
+def passes_unseen(world: World, instant: str) -> None:
+    """The clock goes on while no process is up."""
+    clock = world.running.clock
+    assert isinstance(clock, VirtualClock)
+    with world.running.db.transaction() as tx:
+        clock.move(tx, datetime.fromisoformat(instant))
+
+
+def ask(world: World, **more: Any) -> str:
+    """The id of a request of an enterprise, received now."""
+    case = world.listed()
+    answer = world.call(
+        OFFICER, "POST", "/requests", {"case": case, "kind": "funding", "text": "补助何时到位？", **more}
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def test_p2_a_filing_is_reminded_of_in_office_hours_and_what_is_due_on_a_day_off_on_the_working_day_before(
+    staffed: World,
+) -> None:
+    staffed.at("2024-06-18")
+    told = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    about = [when(row) for row in told if "附件 2" in (row["text"] or "")]
+    # t-7 on Saturday 8 June goes out on the 7th, t-3 on the 12th; t-1 and the day itself, a Saturday, on Friday the 14th.
+    assert about == ["2024-06-07 08:30", "2024-06-12 08:30", "2024-06-14 08:30", "2024-06-17 08:30"]
+    assert all(row["attempts"] == 1 for row in told)
+    first = letter(staffed, next(row for row in told if when(row) == "2024-06-12 08:30"))
+    text = first.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "2024年6月15日（星期六）24:00 前，还有 2 个工作日" in text
+    assert "三（二）" in text
+    assert "/api/v1/filings/henan-2024.410100.plan.2024" in text
+    dates = next(part for part in first.iter_attachments() if part.get_content_type() == "text/calendar")
+    assert "DTSTART;VALUE=DATE:20240615" in dates.get_content()
+
+
+def test_the_days_rungs_of_one_person_go_in_one_mail(staffed: World) -> None:
+    for _ in range(3):
+        staffed.listed()
+    staffed.at("2024-06-18")
+    days = Counter(when(row) for row in mails(staffed, f"officer{ZHENGZHOU}@example.org"))
+    assert set(days.values()) == {1}
+    (row,) = [each for each in mails(staffed, f"officer{ZHENGZHOU}@example.org") if when(each) == "2024-06-17 08:30"]
+    assert row["template"] == "digest"
+    assert row["text"].count("完成预评估和“一企一策”提升方案") == 3
+
+
+def test_who_wants_them_one_by_one_gets_them_one_by_one(world: World) -> None:
+    address = contact(world, ZHENGZHOU, "officer", digest=False)
+    for _ in range(2):
+        world.listed()
+    world.at("2024-06-08")
+    assert {row["template"] for row in mails(world, address)} == {"reminder"}
+    assert Counter(when(row) for row in mails(world, address))["2024-06-07 08:30"] == 3
+
+
+def test_what_is_muted_is_not_told_but_for_what_the_plan_requires(world: World) -> None:
+    address = contact(world, ZHENGZHOU, "officer", muted=["filing"])
+    world.at("2024-06-04")
+    assert [(when(row)) for row in mails(world, address)] == ["2024-05-31 08:30", "2024-06-03 08:30"]
+
+
+def test_w5_a_request_is_handed_on_at_once_then_reminded_of_then_breached_then_in_each_days_digest(
+    staffed: World,
+) -> None:
+    staffed.at("2024-09-27T10:00:00+08:00")
+    request = ask(
+        staffed,
+    )
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    handler, supervisor, province = (
+        f"handler{ZHENGZHOU}@example.org", f"supervisor{ZHENGZHOU}@example.org", "officer410000@example.org",
+    )  # fmt: skip
+
+    def told(to: str) -> list[str]:
+        return [when(row) for row in mails(staffed, to) if row["created_at"] > datetime(2024, 9, 27, 2, tzinfo=UTC)
+                or row["template"] == "request_received"]  # fmt: skip
+
+    assert told(handler) == ["2024-09-27 10:00"]
+    staffed.at("2024-10-10T23:59:59+08:00")
+    assert told(handler)[1:] == ["2024-10-08 08:30", "2024-10-09 08:30", "2024-10-10 08:30"]
+    assert obligation(staffed, f"answer.{request}")["breached_at"] is None
+    staffed.at("2024-10-11T00:00:00+08:00")
+    breach = [row for row in mails(staffed) if row["template"] == "breach"]
+    assert {row["recipient"] for row in breach} == {supervisor, province}
+    assert {when(row) for row in breach} == {"2024-10-11 00:00"}
+    staffed.at("2024-10-14T09:00:00+08:00")
+    about = [row for row in mails(staffed, supervisor) if "答复企业需求" in (row["text"] or "")]
+    assert [when(row) for row in about] == ["2024-10-11 08:30", "2024-10-12 08:30", "2024-10-14 08:30"]
+    answered = staffed.call(OFFICER, "POST", f"/requests/{request}/answer", {"text": "已拨付"},
+                            version=staffed.call(OFFICER, "GET", f"/requests/{request}").json()["version"])  # fmt: skip
+    assert (answered.status_code, answered.json()["late"]) == (200, True)
+    staffed.at("2024-10-16T09:00:00+08:00")
+    assert [row for row in mails(staffed, supervisor) if "答复企业需求" in (row["text"] or "")] == about
+    history = staffed.call("auditor", "GET", f"/audit?subject={request}").json()["items"]
+    assert [row["action"] for row in history] == ["answer", "breach", "open"]
+    assert history[1]["data"]["breached_at"] == "2024-10-10T16:00:00.000000Z"
+
+
+def test_w5_what_comes_in_the_evening_is_handed_on_the_next_morning(staffed: World) -> None:
+    staffed.at("2024-06-05T20:00:00+08:00")
+    ask(staffed)
+    staffed.at("2024-06-06T09:00:00+08:00")
+    (row,) = [each for each in mails(staffed) if each["template"] == "request_received"]
+    assert when(row) == "2024-06-06 08:30"
+
+
+def test_w5_a_unit_without_a_supervisor_still_escalates_to_the_province(world: World) -> None:
+    contact(world, ZHENGZHOU, "handler")
+    province = contact(world, "410000", "officer")
+    ask(world)
+    world.at("2024-05-28")
+    assert {row["recipient"] for row in mails(world) if row["template"] == "breach"} == {province}
+
+
+def test_where_a_unit_has_nobody_the_province_is_told_and_where_nobody_is_the_row_says_so(world: World) -> None:
+    world.at("2024-05-24")
+    assert "nobody to tell" in obligation(world, f"filing.henan-2024.{ZHENGZHOU}.list.2024")["trouble"]
+    province = contact(world, "410000", "officer")
+    world.at("2024-05-29")
+    assert [when(row) for row in mails(world, province)] == ["2024-05-28 08:30"]
+    assert obligation(world, f"filing.henan-2024.{ZHENGZHOU}.list.2024")["trouble"] is None
+
+
+@pytest.mark.parametrize(
+    "back", ["2024-06-03T10:00:00+08:00", "2024-06-05T10:00:00+08:00", "2024-07-03T10:00:00+08:00"]
+)
+def test_after_a_downtime_each_person_gets_one_mail_of_what_is_true_now(staffed: World, back: str) -> None:
+    staffed.at("2024-05-23")
+    passes_unseen(staffed, back)
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    counted = Counter(row["recipient"] for row in mails(staffed))
+    assert set(counted.values()) == {1}
+    (row,) = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    assert "即将到期" not in row["subject"] or "逾期" in row["subject"]
+    late = obligation(staffed, f"filing.henan-2024.{ZHENGZHOU}.list.2024")
+    assert late["breached_at"] == datetime(2024, 5, 31, 16, tzinfo=UTC)  # when it happened, not when it was noticed
+    with staffed.running.db.reading() as tx:
+        (entry,) = audit.history(tx, "obligation", late["id"])
+    assert entry["action"] == "breach"
+    assert "2024-05-31T16:00:00.000000Z" in entry["data"]
+
+
+def test_back_at_night_only_a_breach_goes_out_before_the_morning(staffed: World) -> None:
+    ask(staffed)
+    passes_unseen(staffed, "2024-05-29T21:00:00+08:00")
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    assert {row["template"] for row in mails(staffed)} == {"breach"}
+    staffed.at("2024-05-30T08:30:00+08:00")
+    counted = Counter(row["recipient"] for row in mails(staffed) if row["template"] != "breach")
+    assert counted
+    assert set(counted.values()) == {1}
+
+
+def test_a_tick_that_runs_twice_changes_nothing(staffed: World) -> None:
+    staffed.at("2024-06-03T08:30:00+08:00")
+    before = mails(staffed)
+    for _ in range(3):
+        assert scheduler.tick(staffed.running) == 0
+        assert scheduler.deliver(staffed.running).sent == 0
+    assert mails(staffed) == before
+
+
+class _Down:
+    """A mail server that is away for as long as it is told."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel, self.away = channel, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.channel, name)
+
+    def send(self, message: Any, now: datetime) -> None:
+        if self.away:
+            raise Away("the mail server is away")
+        self.channel.send(message, now)
+
+
+def test_a_mail_server_down_for_days_loses_nothing_and_floods_nobody(staffed: World) -> None:
+    staffed.at("2024-05-27")
+    down = _Down(staffed.running.post.channels["email"])
+    staffed.running.post.channels = {"email": down}  # type: ignore[misc]
+    already = len(mails(staffed))
+    staffed.at("2024-06-04T12:00:00+08:00")
+    assert len(mails(staffed)) == already
+    down.away = False
+    staffed.at("2024-06-05T18:00:00+08:00")
+    late = [
+        row
+        for row in mails(staffed, f"officer{ZHENGZHOU}@example.org")
+        if row["sent_at"] > datetime(2024, 6, 4, tzinfo=UTC)
+    ]
+    assert len(late) <= 2
+    told = " ".join(row["text"] for row in late)
+    assert "报送附件 1 培育清单" in told
+    with staffed.running.db.reading() as tx:
+        waiting = tx.execute(
+            select(func.count()).where(MESSAGES.c.status.in_(("pending", "sending", "failed")))
+        ).scalar()
+        lost = tx.execute(
+            select(func.count()).select_from(RUNGS.join(MESSAGES, MESSAGES.c.id == RUNGS.c.message).join(ROWS, ROWS.c.id == RUNGS.c.obligation))
+            .where(MESSAGES.c.status == "cancelled", ROWS.c.status == "open")
+        ).scalar()  # fmt: skip
+    assert (waiting, lost) == (0, 0)
+
+
+def test_one_bad_row_is_marked_with_its_reason_and_does_not_stop_the_others(staffed: World) -> None:
+    bad = f"filing.henan-2024.{ZHENGZHOU}.list.2024"
+    with staffed.running.db.transaction() as tx:
+        tx.execute(ROWS.update().where(ROWS.c.id == bad).values(title="no JSON"))
+    staffed.at("2024-05-24")
+    assert "ValueError" in obligation(staffed, bad)["trouble"]
+    assert [when(row) for row in mails(staffed, f"officer{KAIFENG}@example.org")] == ["2024-05-24 08:30"]
+    with staffed.running.db.transaction() as tx:
+        tx.execute(ROWS.update().where(ROWS.c.id == bad).values(title='{"zh": "附件 1", "en": "form 1"}'))
+    staffed.at("2024-05-27")
+    assert obligation(staffed, bad)["trouble"] is None
+    assert rungs_of(staffed, bad)["t-7"] == 1
+
+
+def test_two_sweeps_at_once_tell_each_rung_once(staffed: World) -> None:
+    passes_unseen(staffed, "2024-05-31T08:30:00+08:00")
+    process = staffed.running
+    with process.db.transaction() as tx:
+        now = process.clock.now(tx)
+        if tx.dialect.name == "postgresql":
+            assert reminders.sweep(Desk(tx, process.books), process.post.links, now) > 0
+            with process.db.transaction() as other:  # the second node comes while the first is at it
+                assert reminders.sweep(Desk(other, process.books), process.post.links, now) == 0
+    scheduler.tick(process)
+    scheduler.deliver(process)
+    assert set(Counter(row["recipient"] for row in mails(staffed)).values()) == {1}
+
+
+def test_a_withdrawn_case_owes_nothing_and_nobody_is_reminded_of_it(staffed: World) -> None:
+    case = staffed.listed()
+    staffed.at("2024-06-03")
+    staffed.moved(OFFICER, case, "withdraw", reason="企业申请退出")
+    staffed.at("2024-06-18")
+    assert rungs_of(staffed, f"stage.{case}.plan_stage") == Counter({"t-14": 1}) or not rungs_of(
+        staffed, f"stage.{case}.plan_stage"
+    )
+    assert obligation(staffed, f"stage.{case}.plan_stage")["status"] == "closed"
+
+
+def test_messages_are_read_with_their_rungs_and_text_and_within_scope(staffed: World) -> None:
+    staffed.at("2024-05-24")
+    page = staffed.call(OFFICER, "GET", "/messages?status=sent").json()
+    (line,) = page["items"]
+    assert line["rungs"] == [{"obligation": f"filing.henan-2024.{ZHENGZHOU}.list.2024", "rung": "t-7"}]
+    whole = staffed.call(OFFICER, "GET", f"/messages/{line['id']}")
+    assert "附件 1" in whole.json()["text"]
+    assert staffed.call(f"officer {KAIFENG}", "GET", f"/messages/{line['id']}").status_code == 404
+    assert staffed.call("province", "GET", "/messages").json()["items"].__len__() > 1
+    filtered = staffed.call("province", "GET", f"/messages?obligation=filing.henan-2024.{KAIFENG}.list.2024").json()
+    assert [each["recipient"] for each in filtered["items"]] == [f"officer{KAIFENG}@example.org"]
+    again = staffed.call(OFFICER, "POST", f"/messages/{line['id']}/retry", version=line["attempts"])
+    assert (again.status_code, again.json()["code"]) == (409, "message_sent")
+
+
+def test_a_message_that_failed_is_tried_again_when_an_officer_asks(staffed: World) -> None:
+    down = _Down(staffed.running.post.channels["email"])
+    staffed.running.post.channels = {"email": down}  # type: ignore[misc]
+    staffed.at("2024-05-24T08:30:00+08:00")
+    (line,) = staffed.call(OFFICER, "GET", "/messages?status=pending").json()["items"]
+    assert "away" in line["last_error"]
+    down.away = False
+    again = staffed.call(OFFICER, "POST", f"/messages/{line['id']}/retry", version=line["attempts"])
+    assert again.status_code == 200, again.text
+    scheduler.deliver(staffed.running)
+    sent = staffed.call(OFFICER, "GET", f"/messages/{line['id']}").json()
+    assert (sent["status"], sent["message_id"]) == ("sent", line["message_id"])
+    actions = staffed.call("auditor", "GET", f"/audit?subject={line['id']}").json()["items"]
+    assert [row["action"] for row in actions] == ["retry"]
+
+
+def test_the_clock_tells_how_many_messages_it_passed(staffed: World) -> None:
+    passed = staffed.at("2024-05-24")
+    assert passed["messages"] == len(mails(staffed)) > 0
+    assert timedelta(0) <= datetime.fromisoformat(passed["now"]) - mails(staffed)[-1]["sent_at"]
