@@ -17,6 +17,7 @@ from service import errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
+from service.casework.filings import FilingNotSubmitted, NotNil
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.errors import ServiceError
 from service.writer import Replayed
@@ -43,6 +44,8 @@ STATUS: Mapping[type[ServiceError], int] = {
     TargetFixed: 409,
     NoticeOver: 409,
     ObjectionDecided: 409,
+    NotNil: 409,
+    FilingNotSubmitted: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

@@ -12,6 +12,7 @@ from service.api.errors import PROBLEM, problem
 from service.api.examples import GOT, SENT
 from service.api.schemas import EventSent, Problem
 from service.casework.cases import TargetFixed
+from service.casework.filings import FilingNotSubmitted, NotNil
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.errors import ServiceError
 from workflows.faults import fault
@@ -48,6 +49,8 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             TargetFixed(),
             NoticeOver(),
             ObjectionDecided(),
+            NotNil(rows=31),
+            FilingNotSubmitted(),
             errors.ClockRefused(),
         ),
     ),
@@ -169,6 +172,9 @@ _TAGS = {
     "enterprises": "The ledger of sites.",
     "cases": "Cases on their way: list, read, amend, move by events.",
     "notices": "Publication of results and the decision of objections.",
+    "filings": "What units hand the province: forms for periods, frozen when handed in.",
+    "obligations": "Who owes what by when, how it stands, and why it is due then.",
+    "board": "How far the province and each unit are, and who is behind.",
     "public": "What needs no token.",
     "audit": "Who did what, when, why; and whether the record is whole.",
     "clock": "The clock of the service.",

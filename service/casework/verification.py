@@ -105,9 +105,20 @@ def _notice_differs(tx: Connection, row: Any, told: _Told) -> bool:
     return any(str(row[name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
 
 
+def _filing_differs(tx: Connection, row: Any, told: _Told) -> bool:
+    said = told.changes
+    return (
+        row["status"] != said.get("status")
+        or sha256(row["rows"].encode()).hexdigest() != said.get("rows_hash")
+        or from_json(row["documents"]) != said.get("documents")
+        or _contact_differs(tx, row, told)
+    )
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
+    "filing": _Thing(tables.FilingRow, "id", _filing_differs),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
     "token": _Thing(tables.Token, "id", _token_differs),
@@ -203,7 +214,8 @@ def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Ite
         rows = table(where.row)
         name = cast(rows.c[where.key], String)
         entries = select(_AUDIT.c.seq).where(_AUDIT.c.subject_type == kind, _AUDIT.c.subject_id == name)
-        statement = select(name, rows.c[where.version]).where(~entries.exists())
+        # What was opened by a plan and not touched since has no history yet: version 0.
+        statement = select(name, rows.c[where.version]).where(~entries.exists(), rows.c[where.version] > 0)
         if not caller.sees_all:
             if caller.unit is None or "unit" not in rows.c:
                 continue
