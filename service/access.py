@@ -15,6 +15,7 @@ from service.storage.tables import (
     CaseRow,
     Contact,
     Enterprise,
+    FilingRow,
     Objection,
     Obligation,
     Request,
@@ -25,7 +26,7 @@ from workflows.programme import Role
 
 _TOKENS = table(Token)
 _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
-_OBLIGATIONS, _REQUESTS, _CONTACTS = table(Obligation), table(Request), table(Contact)
+_OBLIGATIONS, _REQUESTS, _CONTACTS, _FILINGS = table(Obligation), table(Request), table(Contact), table(FilingRow)
 
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
@@ -168,6 +169,13 @@ def requests_seen(caller: Caller) -> ColumnElement[bool]:
     if caller.role == Role.UNIT:
         return _REQUESTS.c.unit == caller.unit  # type: ignore[no-any-return]
     return _of_case_or_site(caller, _REQUESTS)
+
+
+def filings_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `filings` is in scope."""
+    if caller.sees_all:
+        return true()
+    return _FILINGS.c.unit == caller.unit if caller.role == Role.UNIT else false()
 
 
 def _of_case_or_site(caller: Caller, rows: Any) -> ColumnElement[bool]:

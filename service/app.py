@@ -13,14 +13,17 @@ from starlette.staticfiles import StaticFiles
 from service import scheduler
 from service.api import (
     audit,
+    board,
     cases,
     clock,
     contacts,
     docs,
     enterprises,
+    filings,
     health,
     messages,
     notices,
+    obligations,
     programmes,
     requests,
 )
@@ -37,7 +40,7 @@ VERSION = "0.1.0"
 PREFIX = "/api/v1"
 ROUTERS = (
     programmes.router, enterprises.router, cases.router, requests.router, contacts.router, notices.router,
-    notices.public, messages.router, audit.router, clock.router,
+    notices.public, filings.router, obligations.router, board.router, messages.router, audit.router, clock.router,
 )  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from service import clock as clocks
 from service.access import SYSTEM, Act
-from service.casework import calendars, programmes
+from service.casework import calendars, programmes, rebuilding
+from service.casework.calendars import Calendars
+from service.casework.desk import Books, Desk
+from service.casework.programmes import Programmes
 from service.chance import Chance
 from service.running import CURSOR_SECRET
 from service.settings import Settings
@@ -28,10 +31,12 @@ def migrate(settings: Settings, chance: Chance | None = None) -> None:
             migrations.upgrade_in(tx)
             clocks.begin(tx, settings.clock)
             act = Act(SYSTEM, clocks.open_clock(tx, settings.clock).now(tx))
+            chance = chance or Chance()
             if stamps.get(tx, CURSOR_SECRET) is None:
-                stamps.put(tx, CURSOR_SECRET, (chance or Chance()).hex(256))
+                stamps.put(tx, CURSOR_SECRET, chance.hex(256))
             calendars.load_packaged(tx, act)
             programmes.publish_packaged(tx, act)
+            rebuilding.catch_up(Desk(tx, Books(Programmes(), Calendars(), chance)), act.at)
     finally:
         db.close()
 

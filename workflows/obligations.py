@@ -283,6 +283,31 @@ def _day(rule: DateRule, calendar: Calendar) -> tuple[date, bool]:
     return due.due_on, due.provisional
 
 
+# --- why it is due then ----------------------------------------------------------------------------------------------
+
+
+def span_of(programme: Programme, kind: str) -> Span | None:
+    """The span in which obligations of a kind are counted; None where a day is given."""
+    spans = programme.spans
+    return {"answer": spans.answer, "objection": spans.objection, "notice": spans.notice}.get(kind)
+
+
+def why(span: Span | None, calendar: Calendar, due_on: date) -> Text:
+    """How a day comes about, in a sentence: counted by a span, or given."""
+    if span is not None:
+        return Text(
+            f"{span.working_days} 个工作日，起算当日不计，至最后一个工作日 24:00",
+            f"{span.working_days} working days, the first day not counted, to 24:00 of the last",
+        )
+    if calendar.day(due_on).working:
+        return Text("期限为给定日期，至当日 24:00", "a given day, to its end at 24:00")
+    before = calendar.last_working_day_on_or_before(due_on).on
+    return Text(
+        f"期限为给定日期，至当日 24:00；逢休息日不顺延，提醒提前到 {before} 发出",
+        f"a given day, to its end at 24:00; a day off does not move it, its reminders go out on {before}",
+    )
+
+
 # --- how it stands ----------------------------------------------------------------------------------------------------
 
 

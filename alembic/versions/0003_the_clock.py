@@ -43,9 +43,14 @@ def upgrade() -> None:
         sa.Column("return_reason", sa.Text(), nullable=True),
         sa.Column("rows", sa.Text(), nullable=False),
         sa.Column("rows_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("contact", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("documents", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("head", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["contact"],
+            ["private_texts.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("filings_by_due", "filings", ["due_on", "id"], unique=False)

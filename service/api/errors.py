@@ -17,6 +17,7 @@ from service import errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
+from service.casework.filings import FilingNotSubmitted, NotNil
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
@@ -47,6 +48,8 @@ STATUS: Mapping[type[ServiceError], int] = {
     ObjectionDecided: 409,
     MessageSent: 409,
     RequestAnswered: 409,
+    NotNil: 409,
+    FilingNotSubmitted: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

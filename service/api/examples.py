@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from service.api import examples_owed
+
 _CASE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"
 _SITE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e10"
 _NOTICE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e20"
@@ -184,6 +186,7 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
         "anonymous": ("Without one", {"case": _CASE_ID, "reasons": "夜间治理设施停运"}),
     },
     "move_clock": {"june": ("To a morning in June", {"to": "2024-06-03T09:00:00+08:00"})},
+    **examples_owed.SENT,
 }  # fmt: skip
 
 _SITE_GOT = {
@@ -372,6 +375,7 @@ GOT: dict[str, Any] = {
         "credit_code": _CREDIT_CODE, "industry": "foundry", "current_grade": "C", "grade": "B", "grade_name": "B 级",
         "recognised_at": "2024-09-11T00:00:00+08:00", "entitlement": None,
     }),
+    **examples_owed.GOT,
     "search_audit": _page(_ENTRY),
     "verify_audit": {"ok": True, "entries": 2310, "broken": []},
     "read_clock": {"now": "2024-05-20T09:00:00+08:00", "mode": "virtual"},

@@ -13,6 +13,7 @@ from service.api.examples import GOT, SENT
 from service.api.schemas import EventSent
 from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
+from service.casework.filings import FilingNotSubmitted, NotNil
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
@@ -54,6 +55,8 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             ObjectionDecided(),
             MessageSent(),
             RequestAnswered(),
+            NotNil(rows=31),
+            FilingNotSubmitted(),
             errors.ClockRefused(),
         ),
     ),
@@ -177,6 +180,9 @@ _TAGS = {
     "requests": "What enterprises need, and the answer within 5 working days.",
     "contacts": "The officers to whom mail goes.",
     "notices": "Publication of results and the decision of objections.",
+    "filings": "What units hand the province: forms for periods, frozen when handed in.",
+    "obligations": "Who owes what by when, how it stands, and why it is due then.",
+    "board": "How far the province and each unit are, and who is behind.",
     "public": "What needs no token.",
     "audit": "Who did what, when, why; and whether the record is whole.",
     "clock": "The clock of the service.",

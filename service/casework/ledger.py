@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
 from service import access
 from service.access import Act, Caller
-from service.casework import audit, private
+from service.casework import audit, obligations, private
 from service.casework.desk import Desk
+from service.casework.obligations import Whose
 from service.errors import EnterpriseExists, Malformed, NotFound, VersionStale
 from service.storage.tables import Enterprise, table
+from workflows import obligations as rules
 from workflows.case import Case
 from workflows.faults import fault
 from workflows.identity import is_credit_code, is_permit_number, site_key
+from workflows.obligations import Outcome, Owed
 from workflows.programme import Cites, Programme
 from workflows.text import Reason
 from workflows.working_days import legal_day
@@ -147,6 +150,7 @@ def enter(desk: Desk, act: Act, facts: SiteFacts) -> dict[str, Any]:
         private.insert(desk.tx, [kept])
     desk.tx.execute(_SITES.insert().values(**row))
     audit.insert(desk.tx, [entry])
+    obligations.put(desk.tx, retrofit(desk, None, row, act.at))
     return row
 
 
@@ -170,7 +174,49 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     (head,) = audit.append(desk.tx, [entry])
     row = {**_columns(facts), "contact": contact, "version": site["version"] + 1, "head": head}
     desk.tx.execute(_SITES.update().where(_SITES.c.id == site["id"]).values(**row))
-    return {**site, **row}
+    after = {**site, **row}
+    obligations.put(desk.tx, retrofit(desk, site, after, act.at))
+    return after
+
+
+def retrofit(
+    desk: Desk, before: Mapping[str, Any] | None, after: Mapping[str, Any], at: datetime
+) -> list[dict[str, Any]]:
+    """The row of the ultra-low-emission retrofit that changes when a site goes from `before` (None: it was not there)
+    to `after` at the instant `at` (二（一）): owed by a site in a grade that demands it until it is completed."""
+    known = _knowing(desk, before, after)
+    was, is_ = (_retrofit_owed(known, site, at) for site in (before, after))
+    whose = Whose(after["unit"], enterprise=after["id"])
+    if is_ is not None:
+        programme, owed = is_
+        return [] if is_ == was else [obligations.opened(programme, desk.calendar, owed, whose, at)]
+    if was is None:
+        return []
+    programme, owed = was
+    outcome = Outcome.CLOSED if after["ultra_low_completed_on"] is None else Outcome.MET
+    return [obligations.closed(programme, owed, whose, outcome, at)]
+
+
+def _knowing(desk: Desk, *sites: Mapping[str, Any] | None) -> Sequence[Programme]:
+    """The programmes of which one may ask for the retrofit, newest first; none where no site has a day for it."""
+    if not any(site is not None and site["ultra_low_due_on"] is not None for site in sites):
+        return ()
+    programmes = (lifecycle.programme for lifecycle in desk.books.programmes.newest(desk.tx))
+    return sorted(programmes, key=lambda programme: programme.year, reverse=True)
+
+
+def _retrofit_owed(
+    known: Sequence[Programme], site: Mapping[str, Any] | None, at: datetime
+) -> tuple[Programme, Owed] | None:
+    if site is None or site["ultra_low_completed_on"] is not None:
+        return None
+    programme = next((each for each in known if site["industry"] in each.industry_by_id), None)
+    if programme is None:
+        return None
+    owed = rules.ultra_low(
+        programme, site["id"], site["unit"], site["industry"], site["grade"], site["ultra_low_due_on"], at
+    )
+    return None if owed is None else (programme, owed)
 
 
 def amend_by_id(
@@ -224,9 +270,9 @@ def record_grade(desk: Desk, act: Act, before: Case, after: Case, *, recognised:
         data={"case": after.id}, changes={"grade": grade},
     )  # fmt: skip
     (head,) = audit.append(desk.tx, [entry])
-    desk.tx.execute(
-        _SITES.update().where(_SITES.c.id == site["id"]).values(grade=grade, version=site["version"] + 1, head=head)
-    )
+    change = {"grade": grade, "version": site["version"] + 1, "head": head}
+    desk.tx.execute(_SITES.update().where(_SITES.c.id == site["id"]).values(**change))
+    obligations.put(desk.tx, retrofit(desk, site, {**site, **change}, act.at))
 
 
 def find(tx: Connection, keys: Iterable[str]) -> dict[str, dict[str, Any]]:

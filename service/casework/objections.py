@@ -1,6 +1,7 @@
 """Objections of the public to an entry of a notice, and their decision by somebody who took no part (三（六）, 四（四）)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,14 +10,17 @@ from sqlalchemy import Connection, select
 
 from service import access
 from service.access import Act, Caller, hashed
-from service.casework import audit, moves, notices, private
+from service.casework import audit, moves, notices, obligations, private
 from service.casework.desk import Desk
 from service.casework.moves import Applied, Command
+from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import Conflict, EventRefused, Malformed, NotFound, ServiceError, VersionStale
 from service.storage.tables import AuditEntry, CaseRow, Notice, Objection, table
-from workflows.case import load
+from workflows import obligations as rules
+from workflows.case import Case, load
 from workflows.faults import fault
+from workflows.obligations import Outcome
 from workflows.persons import folded
 from workflows.programme import Role
 from workflows.text import Reason, Text
@@ -65,7 +69,8 @@ def lodge(
     if case_row is None or entered is None:
         raise Malformed(fault("not_in_notice", "case", "该公示中没有这一企业", "this case is not in the notice"))
     # With the case locked: the tick may have recognised it meanwhile, whatever the entry still says.
-    stands_in = load(from_json(case_row["facts"])).notice
+    case = load(from_json(case_row["facts"]))
+    stands_in = case.notice
     if at >= end_of_day(notice["ends_on"]) or entered["left_as"] is not None:
         raise NoticeOver
     if stands_in is None or stands_in.id != notice_id or case_row["recognised_grade"] is not None:
@@ -97,7 +102,21 @@ def lodge(
         "head": head,
     }  # fmt: skip
     desk.tx.execute(_OBJECTIONS.insert().values(**row))
+    obligations.put(desk.tx, [owed_for(desk, row, case)])
     return row
+
+
+def owed_for(desk: Desk, row: Mapping[str, Any], case: Case) -> dict[str, Any]:
+    """The row of the decision that an objection to a case obliges to, as the objection stands.
+
+    Neither the enterprise nor its experts see it: who is objected to is not told before the decision.
+    """
+    programme = desk.lifecycle(case.programme, case.programme_version).programme
+    owed = rules.decision(programme, desk.calendar, row["id"], row["unit"], row["lodged_at"])
+    owed = replace(owed, due_on=row["due_on"], provisional=row["provisional"])  # as it was told to the objector
+    if row["decided_at"] is None:
+        return obligations.opened(programme, desk.calendar, owed, Whose(row["unit"]), row["lodged_at"])
+    return obligations.closed(programme, owed, Whose(row["unit"]), Outcome.MET, row["decided_at"])
 
 
 def by_receipt(tx: Connection, receipt: str) -> dict[str, Any]:
@@ -167,8 +186,9 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
         ids = [objection_id, *(row["id"] for row in others)]
         _uphold(desk, act, stands, seen["notice"], ids, [finding, *(row["reasons"] for row in others)])
     decided = _record(desk, act, objection, upheld=upheld, finding=finding)
-    for row in others:
-        _record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id)
+    taken_along = [_record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id) for row in others]
+    owes = [owed_for(desk, row, stands.case) for row in (decided, *taken_along)]
+    obligations.put(desk.tx, sorted(owes, key=lambda row: row["id"]))
     return {**decided, "contact": None}  # the answer is kept under its key: who objected is read from the objection
 
 

@@ -30,7 +30,7 @@ from service.errors import NotFound
 from service.storage.sets import sent_rows, write_set
 from service.storage.tables import Obligation, RungRow, UTCDateTime, table
 from workflows.case import Case
-from workflows.ladders import Term, next_at
+from workflows.ladders import Reached, Term, climb, next_at
 from workflows.obligations import Outcome, Owed, ended, of_case, settled, wakes_at
 from workflows.programme import Programme
 from workflows.working_days import Calendar
@@ -252,3 +252,16 @@ def wake(tx: Connection, turns: Sequence[dict[str, Any]]) -> None:
     """Give obligations another next turn: each `{"obligation": id, "at": instant or None}`."""
     if turns:
         write_set(tx, [(_WAKE, turns)], _WAKE_SET)
+
+
+def ladder_of(row: Mapping[str, Any], programme: Programme, calendar: Calendar, now: datetime) -> tuple[Reached, ...]:
+    """The rungs of a row's ladder: to the end of its term, and beyond it for as long as it stays owed."""
+    ends = now if row["status"] == Outcome.OPEN else row["ended_at"]
+    until = max(row["due_at"], ends)
+    return climb(programme.ladder_by_id[row["kind"]], term_of(row), calendar, programme.office_hours, until=until)
+
+
+def place(position: Sequence[Any]) -> tuple[datetime, str]:
+    """The end of the term and the id that a cursor carries."""
+    at, id_ = position
+    return datetime.fromisoformat(at), str(id_)

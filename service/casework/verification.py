@@ -143,9 +143,21 @@ def _officer_differs(rows: Sequence[Any], told: _Told) -> bool:
     return said != {name: told.changes.get(name) for name in said} or _contact_differs(row, told)
 
 
+def _filing_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = told.changes
+    return (
+        row["status"] != said.get("status")
+        or sha256(row["rows"].encode()).hexdigest() != said.get("rows_hash")
+        or from_json(row["documents"]) != said.get("documents")
+        or _contact_differs(row, told)
+    )
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
+    "filing": _Thing(tables.FilingRow, "id", _filing_differs),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
     "request": _Thing(tables.Request, "id", _request_differs),
@@ -262,7 +274,8 @@ def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Ite
         rows = table(where.row)
         name = cast(rows.c[where.key], String)
         entries = select(_AUDIT.c.seq).where(_AUDIT.c.subject_type == kind, _AUDIT.c.subject_id == name)
-        statement = select(name, rows.c[where.version]).where(~entries.exists())
+        # What was opened by a plan and not touched since has no history yet: version 0.
+        statement = select(name, rows.c[where.version]).where(~entries.exists(), rows.c[where.version] > 0)
         if not caller.sees_all:
             if caller.unit is None or "unit" not in rows.c:
                 continue

@@ -323,7 +323,8 @@ class Contact(SQLModel, table=True):
 class FilingRow(SQLModel, table=True):
     """One filing of a unit: a form for a period. `rows` are those of the newest submission, frozen as they stood.
 
-    Until then its history is empty: version 0.
+    Whom to reach at the enterprises is personal and stands in `private_texts`, not in the rows. Until it is first handed
+    in its history is empty: version 0.
     """
 
     __tablename__ = "filings"
@@ -343,6 +344,7 @@ class FilingRow(SQLModel, table=True):
     return_reason: str | None = Field(sa_type=Text, default=None)
     rows: str = Field(sa_type=Text, default="[]")
     rows_hash: str | None = None
+    contact: str | None = Field(default=None, foreign_key="private_texts.id")
     documents: str = Field(sa_type=Text, default="[]")
     version: int = 0
     head: str | None = None

@@ -50,6 +50,14 @@ MAY = {
     ("GET", "/api/v1/objections"): "APUD",
     ("GET", "/api/v1/objections/{objection_id}"): "APUD",
     ("POST", "/api/v1/objections/{objection_id}/decide"): "PU",
+    ("GET", "/api/v1/filings"): "APUD",
+    ("GET", "/api/v1/filings/{filing_id}"): "APUD",
+    ("POST", "/api/v1/filings/{filing_id}/submit"): "U",
+    ("POST", "/api/v1/filings/{filing_id}/return"): "P",
+    ("GET", "/api/v1/obligations"): "APUXED",
+    ("GET", "/api/v1/obligations/{obligation_id}"): "APUXED",
+    ("GET", "/api/v1/obligations/{obligation_id}/explain"): "APUXED",
+    ("GET", "/api/v1/board"): "APUD",
     ("GET", "/api/v1/audit"): "APUXED",
     ("GET", "/api/v1/audit/verify"): "APUXED",
     ("GET", "/api/v1/clock"): "APUXED",
@@ -94,6 +102,7 @@ def _things(world: World, unit: str) -> dict[str, str]:
     return {
         "request_id": request_id, "contact_id": contact_id, "case_id": case, "site_id": world.case(case)["enterprise"]["id"], "objection_id": objection["id"],
         "notice_id": notice, "receipt": lodged.json()["receipt"], "programme_id": "henan-2024", "day": "2024-10-01",
+        "filing_id": f"henan-2024.{unit}.list.2024", "obligation_id": f"notice.{case}",
     }  # fmt: skip
 
 

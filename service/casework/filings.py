@@ -1,0 +1,246 @@
+"""Filings: what a unit hands the province, frozen from its cases as they stand, and sent back where it is wrong (三)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import Connection, literal, select, tuple_
+
+from service.access import Act, Caller, filings_seen
+from service.casework import audit, obligations, private
+from service.casework.desk import Desk
+from service.casework.obligations import Whose
+from service.casework.standing import WITH_SITE, standing
+from service.errors import Conflict, Malformed, NotFound, VersionStale
+from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, UTCDateTime, table
+from workflows import forms
+from workflows import obligations as rules
+from workflows.faults import fault
+from workflows.forms import PERSONAL, Row
+from workflows.obligations import Outcome, Owed
+from workflows.programme import Filing, Programme
+from workflows.text import Text
+
+_FILINGS, _CASES, _SITES = table(FilingRow), table(CaseRow), table(Enterprise)
+_VERSIONS = table(ProgrammeVersion)
+_WITH_CONTACT = WITH_SITE.add_columns(_SITES.c.contact.label("site_contact"))
+_HANDED_IN = ("submitted", "nil")
+
+
+class NotNil(Conflict):
+    """A filing is nil where there is nothing to file, and only there."""
+
+    code = "not_nil"
+    said = Text("本单位有应报的内容，不能作零报告；请直接提交", "there are rows to file: submit them, not nil")
+
+
+class FilingNotSubmitted(Conflict):
+    """Only what was handed in can be sent back."""
+
+    code = "filing_not_submitted"
+    said = Text(
+        "该报备尚未提交，或已退回，无可退回", "this filing was not handed in, or was sent back: nothing to return"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What filings are asked for; None asks for all."""
+
+    programme: str | None = None
+    unit: str | None = None
+    form: str | None = None
+    status: str | None = None
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def open_all(desk: Desk, programme: Programme, at: datetime) -> None:
+    """Open the filings of a programme that was published at the aware instant `at`, and what they oblige to.
+
+    Those that are open already stay as they are; a programme that had closed by then asks for none.
+    """
+    there = set(desk.tx.execute(select(_FILINGS.c.id).where(_FILINGS.c.programme == programme.id)).scalars())
+    by_id = {
+        rules.filing_id(programme, unit.code, filing): filing
+        for unit in programme.units
+        for filing in programme.filings
+    }
+    owed = [each for each in rules.filings(programme, desk.calendar, at) if each.subject not in there]
+    if not owed:
+        return
+    desk.tx.execute(_FILINGS.insert(), [_opened(programme, by_id[each.subject], each) for each in owed])
+    owes = [obligations.opened(programme, desk.calendar, each, Whose(each.unit), at) for each in owed]
+    obligations.put(desk.tx, sorted(owes, key=lambda row: row["id"]))
+
+
+def _opened(programme: Programme, filing: Filing, owed: Owed) -> dict[str, Any]:
+    return {
+        "id": owed.subject, "programme": programme.id, "programme_version": programme.version, "unit": owed.unit,
+        "form": filing.form, "period": filing.period, "due_on": owed.due_on, "due_at": owed.due_at, "status": "open",
+        "rows": "[]", "documents": "[]", "version": 0,
+    }  # fmt: skip
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(tx: Connection, caller: Caller, filing_id: str) -> dict[str, Any]:
+    """One filing in scope. Raises NotFound."""
+    statement = select(_FILINGS).where(_FILINGS.c.id == filing_id, filings_seen(caller))
+    row = tx.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    return dict(row)
+
+
+def search(
+    tx: Connection, caller: Caller, wanted: Search, limit: int, after: tuple[datetime, str] | None
+) -> list[dict[str, Any]]:
+    """Up to `limit` filings in scope, due first, beyond the one `after` (its `due_at` and id)."""
+    statement = select(_FILINGS).where(filings_seen(caller)).order_by(_FILINGS.c.due_at, _FILINGS.c.id).limit(limit)
+    for name in Search.__slots__:
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(_FILINGS.c[name] == value)
+    if after is not None:
+        at, id_ = after
+        statement = statement.where(tuple_(_FILINGS.c.due_at, _FILINGS.c.id) > tuple_(literal(at, UTCDateTime), id_))
+    return [dict(row) for row in tx.execute(statement).mappings()]
+
+
+def filing_of(desk: Desk, row: Any) -> tuple[Programme, Filing]:
+    """The programme of a filing's row, and what it says of the filing."""
+    programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
+    return programme, next(
+        each for each in programme.filings if (each.form, each.period) == (row["form"], row["period"])
+    )
+
+
+def rows_of(desk: Desk, row: Any, *, contacts: bool) -> list[Row]:
+    """The frozen rows, their columns in the form's order; those that tell of persons to reach only with `contacts`."""
+    programme, filing = filing_of(desk, row)
+    columns = forms.columns_of(programme, programme.form_by_id[filing.form])
+    kept = from_json(row["rows"])
+    persons = private.read(desk.tx, {row["contact"]}).get(row["contact"]) if contacts and row["contact"] else None
+    whole = [{**each, **person} for each, person in zip(kept, persons or [{}] * len(kept), strict=True)]
+    return [{column.id: each[column.id] for column in columns if column.id in each} for each in whole]
+
+
+def drawn_up(desk: Desk, row: Any) -> list[Row]:
+    """What the rows of a filing would be if it were handed in now."""
+    programme, filing = filing_of(desk, row)
+    statement = _WITH_CONTACT.where(_CASES.c.programme == programme.id, _CASES.c.unit == row["unit"])
+    found = desk.tx.execute(statement.order_by(_CASES.c.id)).mappings().all()
+    columns = {column.id for column in programme.form_by_id[filing.form].columns}
+    wanted = {each["site_contact"] for each in found if each["site_contact"]} if columns & PERSONAL else set()
+    contacts = private.read(desk.tx, wanted) if wanted else {}
+    return forms.rows(
+        programme,
+        filing,
+        ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
+    )
+
+
+def _site(row: Any, contact: Any) -> forms.SiteFacts:
+    return forms.SiteFacts(
+        row["site_name"], row["site_credit_code"], row["site_permit_no"], row["site_county"], contact,
+        row["site_completed_on"], row["site_publicised_on"],
+    )  # fmt: skip
+
+
+# --- handing in, sending back -----------------------------------------------------------------------------------------
+
+
+def submit(
+    desk: Desk, act: Act, filing_id: str, version: int, *, documents: Sequence[str] = (), nil: bool = False
+) -> dict[str, Any]:
+    """Hand in a filing: its rows are frozen as the cases stand; where there are none, it is nil by itself.
+
+    Handed in again it is the next version; what was received first decides whether it was in time. Raises NotFound,
+    VersionStale, Malformed for a document that there is not, NotNil.
+    """
+    row = _locked(desk.tx, act.caller, filing_id, version)
+    if documents:  # what is scanned and sent has no place yet, so that no id names anything
+        raise Malformed(
+            *(
+                fault("unknown_document", f"documents[{index}]", "没有这份文件", "there is no such document")
+                for index in range(len(documents))
+            )
+        )
+    rows = drawn_up(desk, row)
+    if nil and rows:
+        raise NotNil(rows=len(rows))
+    status = "submitted" if rows else "nil"
+    told = [{name: value for name, value in each.items() if name not in PERSONAL} for each in rows]
+    persons = [{name: value for name, value in each.items() if name in PERSONAL} for each in rows]
+    text = audit.canonical(told)
+    kept, commitment = private.keep(desk.tx, desk.chance, persons, act.at) if any(persons) else (None, None)
+    changes = {"status": status, "rows_hash": sha256(text.encode()).hexdigest(), "rows": len(rows), "documents": []}
+    # Who is to be reached stands beside a salted commitment, as everywhere: the hash of the rows tells nothing of them.
+    data = {"contact_commitment": commitment}
+    change = {
+        "status": status, "first_submitted_at": row["first_submitted_at"] or act.at, "submitted_at": act.at,
+        "submitted_by": act.caller.name, "return_reason": None, "rows": text, "rows_hash": changes["rows_hash"],
+        "contact": kept, "documents": audit.canonical([]),
+    }  # fmt: skip
+    return _record(desk, act, row, "submit", None, data, changes, change)
+
+
+def return_(desk: Desk, act: Act, filing_id: str, version: int, reason: str) -> dict[str, Any]:
+    """Send back what was handed in: it is owed again. Raises NotFound, VersionStale, FilingNotSubmitted."""
+    row = _locked(desk.tx, act.caller, filing_id, version)
+    if row["status"] not in _HANDED_IN:
+        raise FilingNotSubmitted
+    change = {"status": "returned", "return_reason": reason}
+    return _record(desk, act, row, "return", reason, {}, {"status": "returned"}, change)
+
+
+def _locked(tx: Connection, caller: Caller, filing_id: str, version: int) -> dict[str, Any]:
+    statement = select(_FILINGS).where(_FILINGS.c.id == filing_id, filings_seen(caller)).with_for_update()
+    row = tx.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    if row["version"] != version:
+        raise VersionStale(version=row["version"])
+    return dict(row)
+
+
+def _record(
+    desk: Desk, act: Act, row: dict[str, Any], action: str, reason: str | None, data: Any, changes: Any, change: Any
+) -> dict[str, Any]:
+    entry = audit.Entry(
+        act, "filing", row["id"], row["version"] + 1, action, row["head"], row["unit"], reason, data, changes
+    )
+    (head,) = audit.append(desk.tx, [entry])
+    change = {**change, "version": row["version"] + 1, "head": head}
+    desk.tx.execute(_FILINGS.update().where(_FILINGS.c.id == row["id"]).values(**change))
+    after = {**row, **change}
+    obligations.put(desk.tx, [owed_for(desk, after, act.at)])
+    return after
+
+
+def owed_for(desk: Desk, row: Any, at: datetime) -> dict[str, Any]:
+    """The row of what a filing obliges to, as the filing stands at `at`.
+
+    The first receipt decides whether it was in time, also while it is sent back.
+    """
+    programme, _ = filing_of(desk, row)
+    published = (_VERSIONS.c.programme == row["programme"]) & (_VERSIONS.c.version == row["programme_version"])
+    since = desk.tx.execute(select(_VERSIONS.c.loaded_at).where(published)).scalar_one()
+    owed = next(each for each in rules.filings(programme, desk.calendar, since) if each.subject == row["id"])
+    first, whose = row["first_submitted_at"], Whose(row["unit"])
+    if row["status"] not in _HANDED_IN:
+        return {**obligations.opened(programme, desk.calendar, owed, whose, at), "ended_at": first}
+    is_nil_in_time = row["status"] == "nil" and first < owed.due_at
+    return obligations.closed(programme, owed, whose, Outcome.NIL if is_nil_in_time else Outcome.MET, first)
+
+
+def is_late(row: Any) -> bool | None:
+    """Whether a filing was received when its day was over; None while nothing was received."""
+    first = row["first_submitted_at"]
+    return None if first is None else bool(first >= row["due_at"])
