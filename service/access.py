@@ -10,12 +10,24 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, false, select, true
 
 from service.errors import NotFound, NotYourRole, Unauthenticated
-from service.storage.tables import AuditEntry, CaseRow, Enterprise, Objection, Obligation, Request, Token, table
+from service.storage.tables import (
+    AuditEntry,
+    CaseRow,
+    Enterprise,
+    Feed,
+    Objection,
+    Obligation,
+    Request,
+    Token,
+    Webhook,
+    table,
+)
 from workflows.programme import Role
 
 _TOKENS = table(Token)
 _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
 _OBLIGATIONS, _REQUESTS = table(Obligation), table(Request)
+_FEEDS, _WEBHOOKS = table(Feed), table(Webhook)
 
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
@@ -158,6 +170,20 @@ def requests_seen(caller: Caller) -> ColumnElement[bool]:
     if caller.role == Role.UNIT:
         return _REQUESTS.c.unit == caller.unit  # type: ignore[no-any-return]
     return _of_case_or_site(caller, _REQUESTS)
+
+
+def feeds_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `feeds` is in scope."""
+    if caller.sees_all:
+        return true()
+    return _FEEDS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
+def webhooks_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `webhooks` is in scope: those of the province belong to no unit."""
+    if caller.sees_all:
+        return true()
+    return _WEBHOOKS.c.unit == caller.unit if caller.role == Role.UNIT else false()
 
 
 def _of_case_or_site(caller: Caller, rows: Any) -> ColumnElement[bool]:

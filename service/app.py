@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from service import scheduler
-from service.api import audit, cases, clock, docs, enterprises, health, notices, programmes
+from service.api import audit, cases, clock, docs, enterprises, feeds, health, notices, programmes, webhooks
 from service.api.door import Trusted
 from service.api.edge import Edge, Limits
 from service.api.errors import install
@@ -24,7 +24,8 @@ from service.writer import Writer
 VERSION = "0.1.0"
 PREFIX = "/api/v1"
 ROUTERS = (
-    programmes.router, enterprises.router, cases.router, notices.router, notices.public, audit.router, clock.router,
+    programmes.router, enterprises.router, cases.router, notices.router, notices.public, feeds.router, feeds.public,
+    webhooks.router, audit.router, clock.router,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from service.access import Act, Caller, hashed
 from service.casework import audit, moves, private
 from service.casework.desk import Desk
 from service.casework.moves import WITH_SITE, Applied, Command, standing
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, EventRefused, Malformed, NotFound, ServiceError, VersionStale
 from service.storage.tables import AuditEntry, CaseRow, Notice, Objection, table
 from workflows.case import load
@@ -96,6 +97,10 @@ def lodge(
         "head": head,
     }  # fmt: skip
     desk.tx.execute(_OBJECTIONS.insert().values(**row))
+    told = {
+        "objection": objection_id, "notice": notice_id, "case": case_id, "unit": case_row["unit"], "due_on": due.due_on,
+    }  # fmt: skip
+    enqueue_events(desk, EventType.OBJECTION_LODGED, case_row["unit"], [Happened(objection_id, 1, at, told)])
     return row
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, String, cast, select
 
-from service.access import Caller, audit_seen
+from service.access import Caller, audit_seen, hashed
 from service.casework import ledger, private
 from service.casework.audit import CLOCK_CHAIN, canonical, hashed_text
 from service.storage import stamps, tables
@@ -105,12 +105,32 @@ def _notice_differs(tx: Connection, row: Any, told: _Told) -> bool:
     return any(str(row[name]) != told.changes.get(name) for name in ("opened_on", "ends_on"))
 
 
+def _feed_differs(tx: Connection, row: Any, told: _Told) -> bool:
+    said = told.changes
+    is_removed = row["removed_at"] is not None
+    return is_removed != said.get("removed") or any(row[name] != said.get(name) for name in ("unit", "token_hash"))
+
+
+def _webhook_differs(tx: Connection, row: Any, told: _Told) -> bool:
+    said = told.changes
+    is_removed = row["removed_at"] is not None
+    kept = row["secret"] == "" if is_removed else hashed(row["secret"]) == said.get("secret_hash")
+    return (
+        not kept
+        or is_removed != said.get("removed")
+        or any(row[name] != said.get(name) for name in ("url", "unit"))
+        or from_json(row["events"]) != said.get("events")
+    )
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
     "token": _Thing(tables.Token, "id", _token_differs),
+    "feed": _Thing(tables.Feed, "id", _feed_differs),
+    "webhook": _Thing(tables.Webhook, "id", _webhook_differs),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),
 }

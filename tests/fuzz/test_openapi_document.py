@@ -24,7 +24,7 @@ SEMANTIC = {
     "unknown_value", "wrong_credit_code", "wrong_permit_number", "not_a_target", "target_not_above", "detail_missing",
     "in_the_future", "not_in_notice", "repeated_case", "repeated_number", "reason_required", "out_of_range",
     "finish_before_start", "nothing_amended", "findings_missing", "findings_unexpected", "review_in_the_past",
-    "cursor_refused", "idempotency_key_reused", "one_person_each", "mixed_alphabets",
+    "unit_missing", "wrong_address", "private_address", "wrong_secret", "cursor_refused", "idempotency_key_reused", "one_person_each", "mixed_alphabets",
     # Characters of the higher planes that are assigned to nothing: no pattern lists them.
     "unprintable_text",
 }  # fmt: skip
