@@ -15,11 +15,13 @@ from service.storage.tables import (
     CaseRow,
     Contact,
     Enterprise,
+    Feed,
     FilingRow,
     Objection,
     Obligation,
     Request,
     Token,
+    Webhook,
     table,
 )
 from workflows.programme import Role
@@ -27,6 +29,7 @@ from workflows.programme import Role
 _TOKENS = table(Token)
 _CASES, _ENTERPRISES, _AUDIT, _OBJECTIONS = table(CaseRow), table(Enterprise), table(AuditEntry), table(Objection)
 _OBLIGATIONS, _REQUESTS, _CONTACTS, _FILINGS = table(Obligation), table(Request), table(Contact), table(FilingRow)
+_FEEDS, _WEBHOOKS = table(Feed), table(Webhook)
 
 A, P, U, X, E, D = Role.ADMIN, Role.PROVINCE, Role.UNIT, Role.EXPERT, Role.ENTERPRISE, Role.AUDITOR
 ANYBODY = frozenset({A, P, U, X, E, D})
@@ -176,6 +179,20 @@ def filings_seen(caller: Caller) -> ColumnElement[bool]:
     if caller.sees_all:
         return true()
     return _FILINGS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
+def feeds_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `feeds` is in scope."""
+    if caller.sees_all:
+        return true()
+    return _FEEDS.c.unit == caller.unit if caller.role == Role.UNIT else false()
+
+
+def webhooks_seen(caller: Caller) -> ColumnElement[bool]:
+    """The condition under which a row of `webhooks` is in scope: those of the province belong to no unit."""
+    if caller.sees_all:
+        return true()
+    return _WEBHOOKS.c.unit == caller.unit if caller.role == Role.UNIT else false()
 
 
 def _of_case_or_site(caller: Caller, rows: Any) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from service.api import (
     contacts,
     docs,
     enterprises,
+    feeds,
     filings,
     health,
     messages,
@@ -26,6 +27,7 @@ from service.api import (
     obligations,
     programmes,
     requests,
+    webhooks,
 )
 from service.api.door import Trusted
 from service.api.edge import Edge, Limits
@@ -40,7 +42,8 @@ VERSION = "0.1.0"
 PREFIX = "/api/v1"
 ROUTERS = (
     programmes.router, enterprises.router, cases.router, requests.router, contacts.router, notices.router,
-    notices.public, filings.router, obligations.router, board.router, messages.router, audit.router, clock.router,
+    notices.public, filings.router, obligations.router, board.router, messages.router, feeds.router, feeds.public,
+    webhooks.router, audit.router, clock.router,
 )  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 from notifications import outbox
 from notifications.channels.choose import choose
 from notifications.channels.outgoing import Channel
+from notifications.channels.webhook import WebhookChannel, networks
 from notifications.delivery import STALE_AFTER, Delivered, Hours, deliver
 from notifications.outbox import Claimed
 from service.casework.desk import Books
 from service.casework.letters import Links
+from service.casework.webhooks import secrets_of
 from service.clock import Clock
 from service.settings import Settings
 from service.storage.db import Database
@@ -31,10 +33,14 @@ class Post:
     links: Links
 
 
-def open_post(settings: Settings, name: str) -> Post:
+def open_post(settings: Settings, db: Database, name: str) -> Post:
     """The channels that the settings say. Raises ChannelRefused."""
+    channels: dict[str, Channel] = {
+        str(outbox.Channel.EMAIL): choose(settings.mail, sender=settings.mail_from),
+        str(outbox.Channel.WEBHOOK): WebhookChannel(secrets_of(db), allowed=networks(settings.webhook_networks)),
+    }
     host = urlsplit(settings.base_url).hostname or "localhost"
-    return Post(name, {str(outbox.Channel.EMAIL): choose(settings.mail)}, Links(settings.base_url.rstrip("/"), host))
+    return Post(name, channels, Links(settings.base_url.rstrip("/"), host))
 
 
 def run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:

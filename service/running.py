@@ -43,9 +43,9 @@ class Running:
 def open_running(settings: Settings, chance: Chance | None = None) -> Running:
     """Open a migrated database. Raises ClockMismatch, DatabaseAway, ChannelRefused."""
     chance = chance or Chance()
-    post = open_post(settings, chance.hex(64))
     db = Database(settings.database_url)
     try:
+        post = open_post(settings, db, chance.hex(64))
         with db.reading() as tx:
             clock = clocks.open_clock(tx, settings.clock)
             secret = stamps.get(tx, CURSOR_SECRET) or ""

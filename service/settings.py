@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from typing import Self
 
 
@@ -17,6 +18,8 @@ class Settings:
     database_url: str = "sqlite:///var/jinji.db"
     clock: str = "real"
     mail: str = "file:var/mail"
+    mail_from: str = "jinji@localhost"
+    webhook_networks: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
     base_url: str = "http://127.0.0.1:8000"
@@ -30,7 +33,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """The settings of this process. Raises SettingRefused for a number that is none or a name that is unknown."""
+        """The settings of this process. Raises SettingRefused for a number or a network that is none, or an unknown name."""
         environment = os.environ if environment is None else environment
         known = {field.name: field for field in fields(cls)}
         told: dict[str, str | int] = {}
@@ -46,7 +49,16 @@ class Settings:
                 told[field.name] = int(value)
             else:
                 told[field.name] = value
+        _require_networks(str(told.get("webhook_networks", "")))
         return cls(**told)  # type: ignore[arg-type]
+
+
+def _require_networks(said: str) -> None:
+    try:
+        for part in filter(str.strip, said.split(",")):
+            ip_network(part.strip())
+    except ValueError as error:
+        raise SettingRefused(f"JINJI_WEBHOOK_NETWORKS must be networks, as in 10.0.0.0/8, fd00::/8: {error}") from error
 
 
 def setting_names() -> tuple[str, ...]:

@@ -162,10 +162,10 @@ def next_at(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours, 
     if ladder.breaches:
         instants.append(max(term.due_at, term.since))
     if any(rung.id == _DAILY for rung in ladder.rungs):
-        today = legal_day(after)
-        from_ = max(term.due_on, today - timedelta(days=1))
+        begins = max(after, term.since - timedelta(microseconds=1))
+        from_ = max(term.due_on, legal_day(begins) - timedelta(days=1))
         on = calendar.add(from_, 1).due_on
-        if hours.opening(on) <= after:
+        if hours.opening(on) <= begins:
             on = calendar.add(on, 1).due_on
         instants.append(hours.opening(on))
     return min((at for at in instants if at > after), default=None)

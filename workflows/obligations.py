@@ -102,8 +102,8 @@ def stage_due_at(programme: Programme, calendar: Calendar, case: Case) -> dateti
     return min((owed.due_at for owed in _stages(programme, calendar, case)), default=None)
 
 
-def ended(before: Case, after: Case, owed: Owed, *, undone: bool = False) -> Outcome:
-    """What became of something that was owed `before` and is not any more: met (by somebody in time or late: that is
+def ended(programme: Programme, after: Case, owed: Owed, *, undone: bool = False) -> Outcome:
+    """What became of something that the case, now `after`, owed before: met (by somebody in time or late: that is
     decided by the instant), or closed, as nothing has to be done any more. `undone`: a correction took it back.
     """
     kind = owed.kind
@@ -118,7 +118,7 @@ def ended(before: Case, after: Case, owed: Owed, *, undone: bool = False) -> Out
         return Outcome.MET if any(owed.id == _measure_id(after, each.number) for each in done) else Outcome.CLOSED
     if kind == "notice":
         return Outcome.MET if after.recognised_at is not None else Outcome.CLOSED
-    return Outcome.CLOSED if _has_given_up(after) else Outcome.MET
+    return Outcome.CLOSED if _has_given_up(after) or _stands_still(programme, after, owed) else Outcome.MET
 
 
 def answer(programme: Programme, calendar: Calendar, request: str, unit: str, received_at: datetime) -> Owed:
@@ -170,15 +170,22 @@ def _check_demanded(case: Case) -> bool:
 
 def _may_be_published(case: Case) -> bool:
     """Whether nothing but the publication is left to do."""
-    if case.check is not None and case.check.checked_on >= legal_day(case.entered_at):
-        return case.check.result == "passed"
+    reviewed = case.acceptance
+    if case.check is not None and reviewed is not None and case.check.checked_on >= reviewed.reviewed_on:
+        return case.check.result == "passed"  # of this acceptance, and not of one before it
     return case.draw is not None and not case.draw.drawn and not _check_demanded(case)
+
+
+def _no_re_review(case: Case) -> bool:
+    """Whether no re-review is ordered, which asks for a new acceptance by a day of its own."""
+    return case.review_on is None
 
 
 # What a date may ask of a case besides its state.
 WHEN: Mapping[str, Callable[[Case], bool]] = {
     "check_demanded": _check_demanded,
     "may_be_published": _may_be_published,
+    "no_re_review": _no_re_review,
 }
 
 
@@ -267,6 +274,12 @@ def _report_id(case: Case, month: str) -> str:
 
 def _measure_id(case: Case, number: int) -> str:
     return f"measure.{case.id}.{number}"
+
+
+def _stands_still(programme: Programme, case: Case, owed: Owed) -> bool:
+    """Whether the case has not gone on, and only the condition of a stage is gone: nobody did what was asked."""
+    rule = programme.date_by_id.get(owed.id.removeprefix(f"{owed.kind}.{case.id}."))
+    return rule is not None and case.state in rule.owed_in
 
 
 def _has_given_up(case: Case) -> bool:

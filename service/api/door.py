@@ -299,7 +299,7 @@ def changing(act: str, find: Find | None = None, *, kind: str | None = None) -> 
     """The dependency of a route that changes something: everything that comes before the body in the order of errors.
 
     `act` is a row of access.MAY; `find` gives the version of the existing thing that the path names, or raises
-    NotFound: such a route needs If-Match. `kind` is the kind of event that the route makes: only for roles to which
+    NotFound: such a route needs If-Match, but for DELETE, which heeds one that is sent. `kind` is the kind of event that the route makes: only for roles to which
     some programme gives it.
     """
 
@@ -327,9 +327,9 @@ def _come_in(
             require_unanswered(key, tx)
         if find is not None:
             versions = wanted_versions(request.headers.get("if-match"))
-            if versions is None:
+            if versions is None and request.method != "DELETE":  # what was removed is gone in whatever version
                 raise VersionMissing
-            if version not in versions:
+            if versions is not None and version not in versions:
                 raise VersionStale.unless_quoted(versions, version)
     require_known_query(request)
     return Change(process, calling, request, version, key, language_of(request.headers.get("accept-language")))

@@ -11,6 +11,11 @@ _OBJECTION_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e30"
 _REQUEST_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e40"
 _HANDLER_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e50"
 _MESSAGE_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e60"
+_FEED_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e70"
+_FEED_TOKEN = f"feed_{'5d' * 32}"
+_WEBHOOK_ID = "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e80"
+_HOOK_URL = "https://hooks.example.org/jinji"
+_HOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105 an example
 _RECEIPT = "9f1c6a0d3b7e48a2c5d1f0e9b8a7c6d5e4f3a2b1"
 _HEAD = "5f0c9a4e1b7d3f2a6c8e0d9b4a7f1c3e5d2b8a6f0c9e4d1b7a3f2c6e8d0b9a4f"
 _CREDIT_CODE = "91410100MA0090001K"
@@ -185,6 +190,14 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
         "named": ("With a contact", {"case": _CASE_ID, "reasons": "夜间治理设施停运", "contact": _CONTACT}),
         "anonymous": ("Without one", {"case": _CASE_ID, "reasons": "夜间治理设施停运"}),
     },
+    "make_feed": {
+        "own": ("Of one's own unit", {}),
+        "another": ("By the province, of a unit", {"unit": "410100"}),
+    },
+    "make_webhook": {
+        "made": ("With a secret that is made", {"url": _HOOK_URL, "events": ["case.moved"]}),
+        "brought": ("With one's own", {"url": _HOOK_URL, "events": ["notice.opened"], "secret": _HOOK_SECRET}),
+    },
     "move_clock": {"june": ("To a morning in June", {"to": "2024-06-03T09:00:00+08:00"})},
     **examples_owed.SENT,
 }  # fmt: skip
@@ -305,6 +318,24 @@ def _page(item: Any) -> dict[str, Any]:
 
 
 # What comes back when it goes well, by operation.
+_FEED = {
+    "id": _FEED_ID, "unit": "410100", "created_at": "2024-05-20T09:00:00+08:00", "created_by": "李工", "version": 1,
+}  # fmt: skip
+_WEBHOOK = {
+    "id": _WEBHOOK_ID, "unit": None, "url": _HOOK_URL, "events": ["case.moved"],
+    "created_at": "2024-05-20T09:00:00+08:00", "version": 1,
+}  # fmt: skip
+_CALENDAR = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//jinji//dates//ZH\r
+BEGIN:VEVENT\r
+UID:filing.henan-2024.410100.list.2024@jinji.example.org\r
+DTSTART;VALUE=DATE:20240531\r
+SUMMARY:报送培育清单（附件1）\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
 GOT: dict[str, Any] = {
     "list_programmes": _page(_PROGRAMME_LINE),
     "read_programme": _PROGRAMME,
@@ -376,6 +407,13 @@ GOT: dict[str, Any] = {
         "recognised_at": "2024-09-11T00:00:00+08:00", "entitlement": None,
     }),
     **examples_owed.GOT,
+    "make_feed": {**_FEED, "token": _FEED_TOKEN, "url": f"https://jinji.example.org/api/v1/calendar.ics?token={_FEED_TOKEN}"},
+    "search_feeds": _page(_FEED),
+    "remove_feed": {**_FEED, "version": 2},
+    "read_calendar": _CALENDAR,
+    "make_webhook": {**_WEBHOOK, "secret": _HOOK_SECRET},
+    "search_webhooks": _page(_WEBHOOK),
+    "remove_webhook": {**_WEBHOOK, "version": 2},
     "search_audit": _page(_ENTRY),
     "verify_audit": {"ok": True, "entries": 2310, "broken": []},
     "read_clock": {"now": "2024-05-20T09:00:00+08:00", "mode": "virtual"},

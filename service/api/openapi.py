@@ -84,6 +84,7 @@ CREATES = problems(401, 403, 404, 408, 409, 413, 415, 422)
 BATCHES = problems(401, 403, 408, 413, 415, 422)
 PUBLISHES = problems(401, 403, 404, 408, 409, 412, 413, 415, 422)
 CHANGES = problems(401, 403, 404, 408, 409, 412, 413, 415, 422, 428)
+REMOVES = problems(401, 403, 404, 412, 422)
 PUBLIC_LISTS = problems(422, 429)
 PUBLIC = problems(404, 422, 429)
 PUBLIC_CREATES = problems(404, 408, 409, 413, 415, 422, 429)
@@ -184,6 +185,8 @@ _TAGS = {
     "obligations": "Who owes what by when, how it stands, and why it is due then.",
     "board": "How far the province and each unit are, and who is behind.",
     "public": "What needs no token.",
+    "feeds": "Dates for calendar programs.",
+    "webhooks": "Events for other programs, signed as Standard Webhooks says.",
     "audit": "Who did what, when, why; and whether the record is whole.",
     "clock": "The clock of the service.",
     "health": "Whether the process lives and is ready.",

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from service.casework.calendars import Calendars
 from service.casework.programmes import Programmes
+from service.casework.receivers import Receiver, Receivers
 from service.chance import Chance
 from workflows.lifecycle import Lifecycle
 from workflows.working_days import Calendar
@@ -14,11 +15,12 @@ from workflows.working_days import Calendar
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is the same for every use-case of a process: the programmes, the calendars, the source of chance."""
+    """What is the same for every use-case of a process: programmes, calendars, webhooks, the source of chance."""
 
     programmes: Programmes
     calendars: Calendars
     chance: Chance
+    receivers: Receivers = field(default_factory=Receivers)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Desk:
     def know_calendar(self, revision: str | None) -> None:
         """Have the calendar of a revision that this transaction has read beside something else."""
         self.__dict__["calendar"] = self.books.calendars.of(self.tx, revision)
+
+    @cached_property
+    def receivers(self) -> tuple[Receiver, ...]:
+        """The webhooks that stand now."""
+        return self.books.receivers.get(self.tx)
+
+    def know_receivers(self, revision: str | None) -> None:
+        """Have the webhooks of a revision that this transaction has read beside something else."""
+        self.__dict__["receivers"] = self.books.receivers.of(self.tx, revision)
 
     def lifecycle(self, programme: str, version: int | None = None) -> Lifecycle:
         """The machine of a programme version, the newest unless said. Raises NotFound."""

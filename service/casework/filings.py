@@ -14,6 +14,7 @@ from service.casework import audit, obligations, private
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, standing
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, UTCDateTime, table
 from workflows import forms
@@ -188,7 +189,10 @@ def submit(
         "submitted_by": act.caller.name, "return_reason": None, "rows": text, "rows_hash": changes["rows_hash"],
         "contact": kept, "documents": audit.canonical([]),
     }  # fmt: skip
-    return _record(desk, act, row, "submit", None, data, changes, change)
+    filed = _record(desk, act, row, "submit", None, data, changes, change)
+    said = {"filing": filing_id, "unit": row["unit"], "form": row["form"], "period": row["period"], "status": status}
+    enqueue_events(desk, EventType.FILING_SUBMITTED, row["unit"], [Happened(filing_id, filed["version"], act.at, said)])
+    return filed
 
 
 def return_(desk: Desk, act: Act, filing_id: str, version: int, reason: str) -> dict[str, Any]:

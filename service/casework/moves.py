@@ -4,7 +4,7 @@ One event is a batch of one. What fails, fails alone; what was decided is writte
 does to notices and to the ledger.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger, notices, obligations
+from service.casework import audit, calendars, ledger, notices, obligations, receivers
 from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
 from service.storage.tables import CaseRow, NoticeEntryRow, Objection, table
@@ -117,7 +118,7 @@ def _of_ids(statement: Any) -> dict[str, Any]:
     }
 
 
-# The revision of the calendar comes with the cases: asked for by itself, it would cost every batch a round trip.
+# The revisions of calendar and webhooks come with the cases: asked for by themselves, they would cost every batch a round trip.
 # So does the instant of the case's newest entry: none is earlier than the one before it.
 _HEAD_AT = (
     select(audit.AT)
@@ -125,7 +126,7 @@ _HEAD_AT = (
     .scalar_subquery()
 )
 _LOCK = _of_ids(
-    WITH_SITE.add_columns(calendars.REVISION, _HEAD_AT.label("head_at"))
+    WITH_SITE.add_columns(calendars.REVISION, receivers.REVISION, _HEAD_AT.label("head_at"))
     .order_by(_CASES.c.id)
     .with_for_update(of=_CASES)
 )
@@ -143,6 +144,7 @@ def locked(desk: Desk, ids: set[str]) -> dict[str, Standing]:
     rows = desk.tx.execute(_LOCK[desk.tx.dialect.name], {"ids": list(ids)}).mappings().all()
     if rows:
         desk.know_calendar(rows[0]["calendar_revision"])
+        desk.know_receivers(rows[0]["webhooks_revision"])
     stands = {row["id"]: standing(row) for row in rows}
     for each in stands.values():
         if each.row["head_at"] is None:  # changed while we waited for its lock: the entry was not there when we began
@@ -327,9 +329,26 @@ def _write(desk: Desk, batch: _Batch) -> None:
     if batch.touched:
         owes = [batch.owes[name] for name in sorted(batch.owes)]
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
-    batch.publications.write(desk.tx)
+        _tell(desk, batch.touched.values())
+    batch.publications.write(desk)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)
+
+
+def _tell(desk: Desk, moved: Iterable[Standing]) -> None:
+    """Have the webhooks told of cases that have moved, each with its last event."""
+    if not desk.receivers:
+        return
+    by_unit: dict[str, list[Happened]] = {}
+    for stands in moved:
+        case, last = stands.case, stands.case.last_event
+        assert last is not None
+        data = {
+            "case": case.id, "event": last.event, "state": case.state, "version": stands.version, "unit": case.unit,
+        }  # fmt: skip
+        by_unit.setdefault(case.unit, []).append(Happened(case.id, stands.version, last.at, data))
+    for unit, happened in by_unit.items():
+        enqueue_events(desk, EventType.CASE_MOVED, unit, happened)
 
 
 _UPDATED = (

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, select
 
 from service.access import Act
 from service.casework import audit
+from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import NotFound
 from service.storage.tables import CaseRow, Notice, NoticeEntryRow, table
 from workflows.lifecycle import Decision
@@ -42,14 +44,14 @@ class Publications:
         elif was is not None and is_ is None:
             self._left.append((act, was.id, case.id, decision.event.kind))
 
-    def write(self, tx: Connection) -> None:
+    def write(self, desk: Desk) -> None:
         """Write everything that was taken up."""
         for notice_id, opened in self._opened.items():
-            _open(tx, notice_id, opened)
+            _open(desk, notice_id, opened)
         if self._entered:
-            tx.execute(_ENTRIES.insert(), self._entered)
+            desk.tx.execute(_ENTRIES.insert(), self._entered)
         for act, notice_id, case_id, left_as in self._left:
-            _leave(tx, act, notice_id, case_id, left_as)
+            _leave(desk.tx, act, notice_id, case_id, left_as)
 
 
 def _shown(stands: Standing) -> dict[str, Any]:
@@ -66,21 +68,26 @@ def _shown(stands: Standing) -> dict[str, Any]:
     }
 
 
-def _open(tx: Connection, notice_id: str, opened: dict[str, Any]) -> None:
+def _open(desk: Desk, notice_id: str, opened: dict[str, Any]) -> None:
     act: Act = opened["act"]
     entry = audit.Entry(
         act, "notice", notice_id, 1, "open", None, opened["unit"],
         data={"programme": opened["programme"], "cases": opened["cases"]},
         changes={"opened_on": str(opened["opened_on"]), "ends_on": str(opened["ends_on"])},
     )  # fmt: skip
-    (head,) = audit.append(tx, [entry])
-    tx.execute(
+    (head,) = audit.append(desk.tx, [entry])
+    desk.tx.execute(
         _NOTICES.insert().values(
             id=notice_id, programme=opened["programme"], unit=opened["unit"], opened_at=act.at,
             opened_on=opened["opened_on"], ends_on=opened["ends_on"], provisional=opened["provisional"],
             version=1, head=head,
         )
     )  # fmt: skip
+    data = {
+        "notice": notice_id, "unit": opened["unit"], "cases": opened["cases"], "opened_on": opened["opened_on"],
+        "ends_on": opened["ends_on"],
+    }  # fmt: skip
+    enqueue_events(desk, EventType.NOTICE_OPENED, opened["unit"], [Happened(notice_id, 1, act.at, data)])
 
 
 def _leave(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str | None) -> None:

@@ -15,6 +15,7 @@ from service.casework.desk import Desk
 from service.casework.moves import Applied, Command
 from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, Standing, standing
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, EventRefused, Malformed, NotFound, ServiceError, VersionStale
 from service.storage.tables import AuditEntry, CaseRow, Notice, Objection, table
 from workflows import obligations as rules
@@ -103,6 +104,10 @@ def lodge(
     }  # fmt: skip
     desk.tx.execute(_OBJECTIONS.insert().values(**row))
     obligations.put(desk.tx, [owed_for(desk, row, case)])
+    told = {
+        "objection": objection_id, "notice": notice_id, "case": case_id, "unit": case_row["unit"], "due_on": due.due_on,
+    }  # fmt: skip
+    enqueue_events(desk, EventType.OBJECTION_LODGED, case_row["unit"], [Happened(objection_id, 1, at, told)])
     return row
 
 

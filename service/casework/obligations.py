@@ -91,7 +91,7 @@ def between(
     rows = [opened(programme, calendar, owed, whose, at) for name, owed in is_.items() if was.get(name) != owed]
     if before is not None:
         for name in was.keys() - is_.keys():
-            outcome = ended(before, after, was[name], undone=undone)
+            outcome = ended(programme, after, was[name], undone=undone)
             rows.append(closed(programme, was[name], whose, outcome, at))
     return sorted(rows, key=lambda row: row["id"])  # whoever writes the same rows takes them in the same order
 

@@ -21,6 +21,7 @@ from service.casework.desk import Desk
 from service.casework.digests import Telling
 from service.casework.letters import Links
 from service.casework.obligations import ROWS, RUNGS
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.storage import locks
 from service.storage.sets import sent_rows, write_set
 from workflows.ladders import Reached, climb
@@ -146,6 +147,12 @@ class _Round:
         ]  # fmt: skip
         for row, head in zip(others, audit.append(self.desk.tx, entries), strict=True):
             row["version"], row["head"], row["breached_at"] = row["version"] + 1, head, row["due_at"]
+            data = {
+                "obligation": row["id"], "kind": row["kind"], "unit": row["unit"],
+                "subject": {"type": row["subject_type"], "id": row["subject"]}, "due_on": str(row["due_on"]),
+            }  # fmt: skip
+            happened = Happened(row["id"], row["version"], self.now, data)
+            enqueue_events(self.desk, EventType.OBLIGATION_OVERDUE, row["area"], [happened])
         for subject in recorded:
             asked[subject]["breached_at"] = asked[subject]["due_at"]
 

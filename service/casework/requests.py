@@ -12,6 +12,7 @@ from service.access import SYSTEM, Act, Caller
 from service.casework import audit, contacts, obligations
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
+from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.sets import sent_rows, write_set
 from service.storage.tables import CaseRow, Enterprise, Request, table
@@ -91,6 +92,7 @@ def enter(desk: Desk, act: Act, sent: NewRequest) -> dict[str, Any]:
     desk.tx.execute(ROWS.insert().values(**row))
     owes = obligations.opened(of.programme, desk.calendar, replace(owed, handler=handler), _whose(row), act.at)
     obligations.put(desk.tx, [owes])
+    _tell(desk, EventType.REQUEST_OPENED, row, act.at)
     return row
 
 
@@ -155,6 +157,7 @@ def answer(desk: Desk, act: Act, request_id: str, version: int, text: str) -> di
     programme = _programme(desk, row)
     met = obligations.closed(programme, _owed(desk, programme, row), _whose(row), Outcome.MET, act.at)
     obligations.put(desk.tx, [met])
+    _tell(desk, EventType.REQUEST_ANSWERED, row, act.at)
     return row
 
 
@@ -242,7 +245,18 @@ def record_breach(desk: Desk, ids: Iterable[str], now: datetime) -> list[str]:
     if rows:
         write_set(desk.tx, [(_MARK, marks)], _MARK_SET)
         audit.insert(desk.tx, entries)
+    for row, mark in zip(rows, marks, strict=True):
+        _tell(desk, EventType.REQUEST_BREACHED, {**row, **mark}, now)
     return [row["id"] for row in rows]
+
+
+def _tell(desk: Desk, event: EventType, row: Mapping[str, Any], at: datetime) -> None:
+    """Have the webhooks told; what is asked and answered is not."""
+    data = {
+        "request": row["id"], "unit": row["unit"], "case": row["case_id"], "enterprise": row["enterprise"],
+        "kind": row["kind"], "state": row["state"], "due_on": str(row["due_on"]), "late": row["late"],
+    }  # fmt: skip
+    enqueue_events(desk, event, row["unit"], [Happened(row["id"], row["version"], at, data)])
 
 
 def _breach(row: Any) -> tuple[dict[str, Any], dict[str, Any]]:

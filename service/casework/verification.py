@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, String, cast, select
 
-from service.access import Caller, audit_seen
+from service.access import Caller, audit_seen, hashed
 from service.casework import contacts, ledger, private, requests
 from service.casework.audit import CLOCK_CHAIN, canonical, hashed_text
 from service.storage import stamps, tables
@@ -154,6 +154,26 @@ def _filing_differs(rows: Sequence[Any], told: _Told) -> bool:
     )
 
 
+def _feed_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = told.changes
+    is_removed = row["removed_at"] is not None
+    return is_removed != said.get("removed") or any(row[name] != said.get(name) for name in ("unit", "token_hash"))
+
+
+def _webhook_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    said = told.changes
+    is_removed = row["removed_at"] is not None
+    kept = row["secret"] == "" if is_removed else hashed(row["secret"]) == said.get("secret_hash")
+    return (
+        not kept
+        or is_removed != said.get("removed")
+        or any(row[name] != said.get(name) for name in ("url", "unit"))
+        or from_json(row["events"]) != said.get("events")
+    )
+
+
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
@@ -163,6 +183,8 @@ _THINGS: Mapping[str, _Thing] = {
     "request": _Thing(tables.Request, "id", _request_differs),
     "contact": _Thing(tables.Contact, "id", _officer_differs),
     "token": _Thing(tables.Token, "id", _token_differs),
+    "feed": _Thing(tables.Feed, "id", _feed_differs),
+    "webhook": _Thing(tables.Webhook, "id", _webhook_differs),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),
 }

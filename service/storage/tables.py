@@ -359,12 +359,13 @@ class Feed(SQLModel, table=True):
     unit: str
     created_at: datetime = Field(sa_type=UTCDateTime)
     created_by: str
+    removed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
     version: int
     head: str
 
 
 class Webhook(SQLModel, table=True):
-    """Another program that is told of events. Its secret is kept, as it signs with it."""
+    """Another program that is told of events. Its secret is kept while it stands, as it signs with it."""
 
     __tablename__ = "webhooks"
     __table_args__ = (Index("webhooks_by_unit", "unit", "id"),)

@@ -24,7 +24,7 @@ from workflows.events import KINDS
 
 OFFICER = f"officer {ZHENGZHOU}"
 # What needs no token: the public's pages, and what tells whether the process is well.
-OPEN = ("/api/v1/public/", "/health/", "/metrics")
+OPEN = ("/api/v1/public/", "/api/v1/calendar.ics", "/health/", "/metrics")
 
 
 def _document() -> dict[str, Any]:
