@@ -39,6 +39,7 @@ _SAID: dict[str, tuple[str, str, str]] = {
         "letters of several alphabets that look alike stand in one name: write it in one",
     ),
     "not_a_day": ("not_a_day", "日期应写成 YYYY-MM-DD，且确有其日", "a date is written YYYY-MM-DD and must exist"),
+    "day_out_of_range": ("out_of_range", "日期应在 1900 年至 2199 年之间", "a day of the years 1900 to 2199 is needed"),
     "not_a_month": ("not_a_month", "月份应写成 YYYY-MM", "a month is written YYYY-MM"),
     "not_an_instant": (
         "not_an_instant", "时间应带时区，如 2024-06-03T09:00:00+08:00",

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from workflows.persons import mixes_alphabets, names_one
 
+_YEARS = range(1900, 2200)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 # Shown as nothing or as a blank though they are letters, marks or signs: two fillers of Hangul and their two
@@ -79,10 +80,12 @@ def _day(value: Any) -> Any:
         if not _DAY.fullmatch(value):
             raise PydanticCustomError("not_a_day", "a date is written YYYY-MM-DD")
         try:
-            return date.fromisoformat(value)
+            value = date.fromisoformat(value)
         except ValueError:
             raise PydanticCustomError("not_a_day", "no such day in the calendar") from None
     if type(value) is date:
+        if value.year not in _YEARS:  # further off nobody does anything, and arithmetic with days has its ends
+            raise PydanticCustomError("day_out_of_range", "a day of the years 1900 to 2199 is needed")
         return value
     raise PydanticCustomError("not_a_day", "a date is written YYYY-MM-DD")
 

@@ -96,9 +96,8 @@ def test_a_chain_in_which_time_goes_back_is_reported(world: World) -> None:
         desk = Desk(tx, world.running.books)
         stands = moves.read_many(tx, [case])[case]
         act = Act(Caller("x", "早到", Role.UNIT, unit=ZHENGZHOU), world.now() - timedelta(seconds=1))
-        lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
         changed = replace(stands.case, remark="补正")
-        entry, after = moves.next_entry(act, stands, changed, "amend", {"remark": "补正"}, None, lifecycle)
-        moves.write_rows(tx, [after], [entry])
+        entry, after = moves.next_entry(desk, act, stands, changed, "amend", {"remark": "补正"}, None)
+        moves.write_rows(tx, [after], [entry], after.owes)
     broken = world.call("auditor", "GET", "/audit/verify").json()["broken"]
     assert [(each["subject"]["id"], each["version"], each["what"]) for each in broken] == [(case, 2, "time goes back")]
