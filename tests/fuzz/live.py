@@ -59,12 +59,16 @@ def prepare(settings: Settings) -> Live:
                 world.call(None, "POST", f"/public/notices/{notice['id']}/objections", body).json()["receipt"]
             )
         objections = world.call("province", "GET", "/objections").json()["items"]
+        filings = world.call(OFFICER, "GET", "/filings").json()["items"]
+        owed = world.call(OFFICER, "GET", "/obligations?limit=200").json()["items"]
         assert world.now() == NOW
         ids: dict[str, Iterator[str]] = {
             "case_id": cycle(cases),
             "site_id": cycle([world.case(case)["enterprise"]["id"] for case in cases]),
             "notice_id": cycle([notice["id"] for notice in notices]),
             "objection_id": cycle([objection["id"] for objection in objections]),
+            "filing_id": cycle([filing["id"] for filing in filings]),
+            "obligation_id": cycle([obligation["id"] for obligation in owed]),
             "receipt": cycle(receipts),
             "programme_id": cycle(["henan-2024"]),
             "published": cycle([notice["entries"][0]["case"] for notice in notices]),
