@@ -23,8 +23,9 @@ _KINDS = ["equipment_renewal", "technical_upgrade", "treatment_upgrade", "capaci
 _INDICATORS = ["equipment", "treatment", "emission_limits", "fugitive", "monitoring", "management", "transport"]
 _THINGS = {
     "case_id": "cases", "site_id": "enterprises", "objection_id": "objections", "request_id": "requests",
-    "contact_id": "contacts",
+    "contact_id": "contacts", "filing_id": "filings",
 }  # fmt: skip
+_IN_IDS = str.maketrans("", "", "-._")
 
 
 class Roles:
@@ -38,7 +39,11 @@ class Roles:
 
     def get(self, case: schemathesis.Case, context: Any) -> str:
         """Whose turn it is."""
-        only = {"/api/v1/clock": "admin", "/api/v1/objections/{objection_id}/decide": "province"}
+        only = {
+            "/api/v1/clock": "admin",
+            "/api/v1/objections/{objection_id}/decide": "province",
+            "/api/v1/filings/{filing_id}/return": "province",
+        }
         return self._tokens[only.get(case.operation.path) or next(self._turn)]
 
     def set(self, case: schemathesis.Case, data: str, context: Any) -> None:
@@ -85,7 +90,7 @@ class Guide:
 
     def _version(self, case: schemathesis.Case) -> str:
         ((name, thing),) = (case.path_parameters or {}).items()
-        if not isinstance(thing, str) or not thing.replace("-", "").isalnum() or not thing.isascii():
+        if not isinstance(thing, str) or not thing.translate(_IN_IDS).isalnum() or not thing.isascii():
             return '"1"'
         answer = self.client.get(
             f"{self.live.url}/api/v1/{_THINGS[name]}/{thing}",
@@ -128,6 +133,8 @@ class Guide:
             return {**body, name: [{**item, "case": next(self.live.ids["case_id"])} for item in body[name]]}
         if path.endswith("/objections") and next(self.turn) < 8:
             return {**body, "case": next(self.live.ids["published"])}
+        if path.endswith("/submit") and next(self.turn) < 8:  # no document exists yet
+            return {**body, "documents": []}
         if path.endswith("/events") and next(self.turn) < 3:
             return EVENTS[next(self.live.ids["event"])][1]
         return body

@@ -64,6 +64,8 @@ def prepare(settings: Settings) -> Live:
         for case in cases:
             body = {"case": case, "kind": "technical", "text": "请指导改造的技术路线"}
             requests.append(world.call(OFFICER, "POST", "/requests", body).json()["id"])
+        filings = world.call(OFFICER, "GET", "/filings").json()["items"]
+        owed = world.call(OFFICER, "GET", "/obligations?limit=200").json()["items"]
         assert world.now() == NOW
         ids: dict[str, Iterator[str]] = {
             "case_id": cycle(cases),
@@ -72,6 +74,8 @@ def prepare(settings: Settings) -> Live:
             "objection_id": cycle([objection["id"] for objection in objections]),
             "request_id": cycle(requests),
             "contact_id": cycle([contact["id"] for contact in contacts]),
+            "filing_id": cycle([filing["id"] for filing in filings]),
+            "obligation_id": cycle([obligation["id"] for obligation in owed]),
             "receipt": cycle(receipts),
             "programme_id": cycle(["henan-2024"]),
             "published": cycle([notice["entries"][0]["case"] for notice in notices]),
