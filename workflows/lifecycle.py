@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from transitions import EventData, Machine
 from transitions.core import State as MachineState
 from transitions.extensions import GraphMachine
 
-from workflows.case import Case, LastEvent, load
+from workflows.case import Case, LastEvent, changed, load
 from workflows.effects import EFFECTS, Changes
 from workflows.events import Data
 from workflows.facts import Ask, Facts
@@ -88,6 +88,12 @@ class Lifecycle:
         self.programme = programme
         self._guards = {event.name: _bound(event.guards) for event in programme.events}
         self._waits = self._openings()
+        self._owed_at = {
+            state.id: end_of_day(programme.date_by_id[state.owed_by].due_on) if state.owed_by else None
+            for state in programme.states
+        }
+        recognising = programme.event_of_kind("recognise")
+        self._recognised = recognising.target if recognising else None
         self._machine = Machine(
             model=None,
             states=[MachineState(UNLISTED), *(MachineState(state.id) for state in programme.states)],
@@ -178,7 +184,7 @@ class Lifecycle:
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
         changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now)
-        return replace(case, **changes)
+        return changed(case, changes)
 
     def due_at(self, case: Case) -> datetime | None:
         """The instant from which an event of the scheduler may happen to the case; None where none waits."""
@@ -197,13 +203,11 @@ class Lifecycle:
 
     def owed_at(self, case: Case) -> datetime | None:
         """The end of the day by which the plan wants the case to have left its state; None where it does not say."""
-        owed_by = self.programme.state_by_id[case.state].owed_by
-        return end_of_day(self.programme.date_by_id[owed_by].due_on) if owed_by else None
+        return self._owed_at[case.state]
 
     def is_recognised(self, case: Case) -> bool:
         """Whether the case stands where recognition leads."""
-        event = self.programme.event_of_kind("recognise")
-        return event is not None and case.state == event.target
+        return self._recognised is not None and case.state == self._recognised
 
     def diagram(self, language: str = "zh") -> str:
         """The machine as Mermaid text, its states and events labelled in `language`."""

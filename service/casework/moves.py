@@ -5,7 +5,7 @@ does to notices and to the ledger.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -208,9 +208,9 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
         raise command.malformed
     if event is None:
         raise Malformed(_unknown_event(lifecycle, command.event))
-    command = replace(command, act=command.act.not_before(stands.row["head_at"]))
-    decision = _decide(desk, lifecycle, event, command, stands, notice)
-    return _record(command, decision, stands, lifecycle, batch)
+    act = command.act.not_before(stands.row["head_at"])
+    decision = _decide(desk, lifecycle, event, act, command, stands, notice)
+    return _record(act, command, decision, stands, lifecycle, batch)
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
@@ -219,9 +219,9 @@ def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
 
 
 def _decide(
-    desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
+    desk: Desk, lifecycle: Lifecycle, event: Event, act: Act, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
-    facts = facts_of(desk, command.act, stands, event=event, notice=notice)
+    facts = facts_of(desk, act, stands, event=event, notice=notice)
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -287,13 +287,13 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
     return lifecycle.offers(facts_of(desk, act, stands))
 
 
-def _record(command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch) -> Applied:
-    entry, after = next_entry(
-        command.act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle
-    )
+def _record(
+    act: Act, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
+) -> Applied:
+    entry, after = next_entry(act, stands, decision.after, decision.event.name, command.data, command.reason, lifecycle)
     batch.entries.append(entry)
     batch.touched[after.case.id] = after
-    _note_effects(command.act, decision, after, lifecycle, batch)
+    _note_effects(act, decision, after, lifecycle, batch)
     stands.row, stands.case, stands.document = after.row, after.case, after.document
     return Applied(after, audit.entry_id(entry), entry["hash"])
 

@@ -60,7 +60,7 @@ def _workers_of(process: subprocess.Popen[str], count: int) -> list[int]:
         assert line, "the service ended before all its workers served"
         told += json.loads(line)["event"] == "serving"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in children]
 
 
 def _is_gone(pid: int) -> bool:
