@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from transitions import EventData, Machine
 from transitions.core import State as MachineState
 from transitions.extensions import GraphMachine
 
-from workflows.case import Case, LastEvent, changed, load
+from workflows.case import Case, LastEvent, load
 from workflows.effects import EFFECTS, Changes
 from workflows.events import Data
 from workflows.facts import Ask, Facts
@@ -184,7 +184,7 @@ class Lifecycle:
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
         changes["last_event"] = LastEvent(event.name, event.kind, facts.actor.name, facts.actor.role, facts.now)
-        return changed(case, changes)
+        return replace(case, **changes)
 
     def due_at(self, case: Case) -> datetime | None:
         """The instant from which an event of the scheduler may happen to the case; None where none waits."""
