@@ -5,7 +5,7 @@ does to notices and to the ledger.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -175,9 +175,9 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
         raise command.malformed
     if event is None:
         raise Malformed(_unknown_event(lifecycle, command.event))
-    command = replace(command, act=command.act.not_before(stands.row["head_at"]))
-    decision = _decide(desk, lifecycle, event, command, stands, notice)
-    return _record(desk, command, decision, stands, lifecycle, batch)
+    act = command.act.not_before(stands.row["head_at"])
+    decision = _decide(desk, lifecycle, event, act, command, stands, notice)
+    return _record(desk, act, command, decision, stands, lifecycle, batch)
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
@@ -188,9 +188,9 @@ def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
 
 
 def _decide(
-    desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
+    desk: Desk, lifecycle: Lifecycle, event: Event, act: Act, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
-    facts = _facts_of(desk, command.act, stands, lifecycle.needs(event.name), event=event, notice=notice)
+    facts = _facts_of(desk, act, stands, lifecycle.needs(event.name), event=event, notice=notice)
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -265,20 +265,19 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
 
 
 def _record(
-    desk: Desk, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
+    desk: Desk, act: Act, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
 ) -> Applied:
     event = decision.event
     entry, after = next_entry(
-        desk, command.act, stands, decision.after, event.name, command.data, command.reason,
-        undone=event.kind == "correct",
-    )  # fmt: skip
+        desk, act, stands, decision.after, event.name, command.data, command.reason, undone=event.kind == "correct"
+    )
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
-    batch.publications.note(command.act, decision, after)
+    batch.publications.note(act, decision, after)
     recognised = lifecycle.is_recognised(decision.after)
     if recognised != lifecycle.is_recognised(decision.before):
-        batch.graded.append((command.act, decision, recognised))
+        batch.graded.append((act, decision, recognised))
     stands.row, stands.case, stands.document = after.row, after.case, after.document
     return Applied(after, audit.entry_id(entry), entry["hash"])
 
