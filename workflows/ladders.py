@@ -17,7 +17,8 @@ RUNG = re.compile(
 )
 # With one of these a ladder says that passing its date is a failure and not just an end.
 _BREACHES = frozenset({"overdue", "breach"})
-_AFTERWARDS = _BREACHES | {"escalated"}
+# What is told only once a term is over.
+AFTERWARDS = _BREACHES | {"escalated"}
 _DAILY = "daily"
 
 Recipient = Literal["handler", "officer", "supervisor", "province", "enterprise"]
@@ -127,7 +128,7 @@ def _fixed(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours) -
         if rung.id == _DAILY:
             continue
         at = _instant(rung, term, calendar, hours)
-        if at < term.since and rung.id in _AFTERWARDS:  # over before it began: that is what has to be told first
+        if at < term.since and rung.id in AFTERWARDS:  # over before it began: that is what has to be told first
             at = term.since if rung.id == "breach" else hours.open_from(calendar, term.since)
         yield Reached(rung.id, at, rung)
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger, notices, obligations, receivers
+from service.casework import audit, calendars, filings, ledger, notices, obligations, receivers
 from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
@@ -223,6 +223,7 @@ def _facts_of(
     """Everything the rules may know; what costs a query is asked only where a guard of the event, or offer, needs it."""
     case = stands.case
     before = None
+    rested_on = None
     notice_id = None
     open_objections = 0
     if "open_objections" in needed and case.notice is not None:
@@ -231,6 +232,9 @@ def _facts_of(
         notice_id = notice or desk.chance.id(act.at)
     if event is not None and event.kind == "correct":
         before = _before_last_event(desk.tx, stands)
+    if "rested_on" in needed:
+        programme = desk.lifecycle(case.programme, case.programme_version).programme
+        rested_on = filings.resting_on(desk, programme, stands)
     return Facts(
         case=case,
         actor=Actor(act.caller.name, act.caller.role),
@@ -240,6 +244,7 @@ def _facts_of(
         open_objections=open_objections,
         notice_id=notice_id,
         before=before,
+        rested_on=rested_on,
     )
 
 
