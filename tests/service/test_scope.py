@@ -44,7 +44,7 @@ MAY = {
     ("GET", "/api/v1/contacts"): "APUD",
     ("POST", "/api/v1/contacts"): "APU",
     ("GET", "/api/v1/contacts/{contact_id}"): "APUD",
-    ("POST", "/api/v1/contacts/{contact_id}/confirm"): "APU",
+    ("POST", "/api/v1/contacts/{contact_id}/confirm"): "AU",
     ("PATCH", "/api/v1/contacts/{contact_id}"): "AU",
     ("DELETE", "/api/v1/contacts/{contact_id}"): "AU",
     ("POST", "/api/v1/notices"): "U",
