@@ -52,4 +52,5 @@ def open_running(settings: Settings, chance: Chance | None = None, db: Database 
     except BaseException:
         db.close()
         raise
-    return Running(settings, db, clock, Books(Programmes(), Calendars(), chance), bytes.fromhex(secret), post)
+    books = Books(Programmes(), Calendars(), chance, links=post.links)
+    return Running(settings, db, clock, books, bytes.fromhex(secret), post)

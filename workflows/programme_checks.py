@@ -54,6 +54,7 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "result_until": ("result",),
     "findings_answered": ("answers",),
     "reviewed_anew": ("reviewed_on",),
+    "checked_anew": ("checked_on",),
 }
 
 

@@ -17,7 +17,7 @@ from service import access
 from service.access import Act, Caller, hashed
 from service.casework import audit, private
 from service.casework.desk import Desk
-from service.casework.letters import Links
+from service.casework.links import Links
 from service.errors import Malformed, NotFound, NotYourRole, VersionStale
 from service.storage.tables import Contact, table
 from workflows.faults import fault

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, filings, ledger, notices, obligations, receivers
+from service.casework import audit, calendars, filings, ledger, notices, obligations, receivers, results
 from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
@@ -257,10 +257,13 @@ def _open_objections(tx: Connection, case: Case) -> int:
 def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
     """The case as it stood before its last event, from its history; None where it has only been listed."""
     rows = audit.history(tx, "case", stands.case.id)
-    moves = [index for index, row in enumerate(rows) if row["action"] != "amend"]
-    if len(moves) < 2:
-        return None
-    return replay(audit.changes_of(rows[: moves[-1]]))
+    before = [row for row in rows if row["version"] < _last_event(rows)["version"]]
+    return replay(audit.changes_of(before)) if before else None
+
+
+def _last_event(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The newest entry of a case that is an event and no amendment by hand."""
+    return next(row for row in reversed(history) if row["action"] != "amend")
 
 
 def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
@@ -273,9 +276,11 @@ def _record(
     desk: Desk, act: Act, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
 ) -> Applied:
     event = decision.event
-    entry, after = next_entry(
-        desk, act, stands, decision.after, event.name, command.data, command.reason, undone=event.kind == "correct"
-    )
+    undone = event.kind == "correct"
+    data = command.data
+    if undone:
+        data = {**data, "corrects": _last_event(audit.history(desk.tx, "case", stands.case.id))["version"]}
+    entry, after = next_entry(desk, act, stands, decision.after, event.name, data, command.reason, undone=undone)
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
@@ -334,6 +339,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
         owes = [batch.owes[name] for name in sorted(batch.owes)]
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
         _tell(desk, batch.touched.values())
+        results.tell(desk, batch.touched.values())
     batch.publications.write(desk)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)

@@ -19,7 +19,7 @@ from service.casework import audit, digests, obligations, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.digests import Telling
-from service.casework.letters import Links
+from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.storage import locks

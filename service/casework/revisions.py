@@ -18,7 +18,8 @@ from service.access import Act
 from service.casework import audit, calendars, moves, obligations, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
-from service.casework.letters import Letters, Links
+from service.casework.letters import Letters
+from service.casework.links import Links
 from service.casework.obligations import ROWS, Whose
 from service.storage.tables import Notice, Objection, Request, table
 from workflows.obligations import Outcome, Owed, answer, decision, filings, of_case
