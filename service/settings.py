@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from typing import Self
 
@@ -50,7 +50,9 @@ class Settings:
             else:
                 told[field.name] = value
         _require_networks(str(told.get("webhook_networks", "")))
-        return cls(**told)  # type: ignore[arg-type]
+        settings = cls(**told)  # type: ignore[arg-type]
+        # Unless somebody says what the world calls it, links lead to where it listens.
+        return settings if "base_url" in told else replace(settings, base_url=f"http://{settings.host}:{settings.port}")
 
 
 def _require_networks(said: str) -> None:
