@@ -3,7 +3,7 @@
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from service import logs, scheduler, serving
 from service.access import SYSTEM, Act, Caller
 from service.app import VERSION
-from service.casework import audit, calendars, tokens, verification
+from service.casework import audit, calendars, publishing, rescheduling, revisions, tokens, verification
 from service.casework.desk import Desk
 from service.errors import ServiceError
 from service.rehearsal import run as rehearsals
@@ -24,7 +24,7 @@ from service.settings import SettingRefused, Settings
 from service.setup import NotMigrated, migrate, require_migrated
 from workflows import derive as derivation
 from workflows.errors import CalendarRefused, ProgrammeRefused
-from workflows.programme import Role, packaged_sources
+from workflows.programme import Programme, Role, packaged_sources
 from workflows.programme_checks import load
 from workflows.working_days import Calendar, packaged_years, read_year
 
@@ -57,10 +57,10 @@ def _open(settings: Settings) -> Running:
 
 
 @contextmanager
-def _desk(process: Running) -> Iterator[tuple[Desk, Act]]:
-    """A desk and an act of the person at the keyboard, in one transaction."""
+def _desk(process: Running, *, changes: bool = True) -> Iterator[tuple[Desk, Act]]:
+    """A desk and an act of the person at the keyboard, in one transaction, which may only look unless it `changes`."""
     who = getpass.getuser()
-    with process.db.transaction() as tx:
+    with process.db.transaction() if changes else process.db.reading() as tx:
         act = Act(Caller("command", f"command:{who}", Role.ADMIN), process.clock.now(tx))
         yield Desk(tx, process.books), act
 
@@ -209,22 +209,59 @@ def revoke_token(token_id: str, reason: str | None) -> None:
 
 @main.group("programme")
 def programme_group() -> None:
-    """Check programme files, and draft one for another year."""
+    """Check programme files, draft one for another year, and publish a new version."""
 
 
 @programme_group.command("check")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def check_programme(file: Path) -> None:
     """List every problem of a programme file."""
+    programme, _ = _programme_in(file)
+    click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems")
+
+
+def _programme_in(file: Path) -> tuple[Programme, str]:
+    """The programme in a file, and its text; where it has problems, all are listed and the command ends."""
     try:
-        programme = load(file.read_text(encoding="utf-8"))
+        source = file.read_text(encoding="utf-8")
+        return load(source), source
     except (ProgrammeRefused, UnicodeDecodeError) as error:
         problems = error.problems if isinstance(error, ProgrammeRefused) else ("not UTF-8",)
-        for problem in problems:
-            click.echo(f"{file}: {problem}")
-        click.echo(f"{len(problems)} problem(s)", err=True)
-        sys.exit(1)
-    click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems")
+    _echo_all(f"{file}: {problem}" for problem in problems)
+    click.echo(f"{len(problems)} problem(s)", err=True)
+    sys.exit(1)
+
+
+@programme_group.command("publish", short_help="Publish a programme, or a new version of one.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--move-cases", is_flag=True, help="Let open cases go on by the new version; without this, they keep theirs."
+)
+@click.option("--apply", "applied", is_flag=True, help="Publish it; without this, only say what would change.")
+@click.option("--reason", help="Why, for the audit and for those whose dates move.")
+def publish_programme(file: Path, *, move_cases: bool, applied: bool, reason: str | None) -> None:
+    """Publish a programme, or a new version of one, and move the filings that it moves.
+
+    Without --apply it only says what would change: filings, open due dates of cases that move, and the mails.
+    """
+    programme, source = _programme_in(file)
+    process = _open(_settings())
+    name = f"{programme.id} version {programme.version}"
+    try:
+        with _desk(process, changes=applied) as (desk, act):
+            if publishing.read(desk, source) is None:
+                click.echo(f"{name}: stands already just so", err=True)
+                return
+            found = (
+                publishing.publish(desk, act, process.post.links, source, reason, move_cases=move_cases)
+                if applied
+                else publishing.of_programme(desk, programme, act.at, move_cases=move_cases)
+            )
+            assert found is not None
+            _echo_all(publishing.lines(found, act.at))
+    except publishing.NotNewer as error:
+        raise Refusal(str(error)) from error
+    click.echo(f"{name}: published" if applied else "preview only: nothing was published; add --apply", err=True)
 
 
 @programme_group.command("derive", short_help="Draft a programme for another year.")
@@ -251,21 +288,35 @@ def calendar_group() -> None:
 @click.option("--apply", "applied", is_flag=True, help="Load it; without this, only say what would change.")
 @click.option("--reason", help="Why, for the audit.")
 def import_calendar(file: Path, *, applied: bool, reason: str | None) -> None:
-    """Load a year in holiday-cn's JSON form."""
+    """Load a year in holiday-cn's JSON form, and move the open due dates that it moves.
+
+    Without --apply it only says what would change: the days, each open due date, and the mails.
+    """
     try:
         year = read_year(from_json(file.read_bytes()))
     except (CalendarRefused, ValueError) as error:
         problems = error.problems if isinstance(error, CalendarRefused) else (f"not JSON: {error}",)
         raise Refusal("\n".join(f"{file}: {problem}" for problem in problems)) from error
     process = _open(_settings())
-    with _desk(process) as (desk, act):
-        for line in calendars.differences(desk.calendar, year):
-            click.echo(line)
-        if applied:
-            loaded = calendars.load_year(desk.tx, act, year, reason)
-            click.echo(f"{year.year}: {'loaded' if loaded else 'stands already just so'}", err=True)
-        else:
-            click.echo("preview only: nothing was loaded; add --apply", err=True)
+    with _desk(process, changes=applied) as (desk, act):
+        days = calendars.differences(desk.calendar, year)
+        found = (
+            revisions.load_year(desk, act, process.post.links, year, reason)
+            if applied
+            else revisions.of_calendar(desk, year, act.at)
+        )
+        _echo_all(days)
+        if found is not None:
+            _echo_all(rescheduling.lines(found.moved, found.corrections, act.at))
+    if applied:
+        click.echo(f"{year.year}: {'loaded' if found is not None else 'stands already just so'}", err=True)
+    else:
+        click.echo("preview only: nothing was loaded; add --apply", err=True)
+
+
+def _echo_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 @main.group("audit")

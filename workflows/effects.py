@@ -45,8 +45,8 @@ from workflows.programme import Programme
 
 Changes = dict[str, Any]
 
-# What the ledger's officers amend by hand (PATCH) does not go back when an event is corrected.
-_AMENDED_BY_HAND = ("finish_by", "officer", "experts", "remark", "target_grade")
+# What was amended beside the events does not go back when one is corrected: by hand (PATCH), or to a newer version.
+_AMENDED_BY_HAND = ("finish_by", "officer", "experts", "remark", "target_grade", "programme_version")
 _OF_ONE_ATTEMPT: Changes = {
     "route": "normal", "pre_assessment": None, "plan": None, "started_on": None, "measures": (), "last_measure": 0, "reports": (),
     "failed_review": None, "acceptance": None, "grade_reached": None, "draw": None, "check": None, "findings": (), "review_on": None,

@@ -17,7 +17,7 @@ from service import errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
-from service.casework.filings import FilingNotSubmitted, NotNil
+from service.casework.filings import FilingClosed, FilingNotSubmitted, NotNil
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
@@ -50,6 +50,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     RequestAnswered: 409,
     NotNil: 409,
     FilingNotSubmitted: 409,
+    FilingClosed: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

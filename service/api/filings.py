@@ -70,7 +70,7 @@ def search_filings(
     programme: Filter = None,
     unit: Filter = None,
     form: Filter = None,
-    status: Annotated[Literal["open", "submitted", "returned", "nil"] | None, Query()] = None,
+    status: Annotated[Literal["open", "submitted", "returned", "nil", "closed"] | None, Query()] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

@@ -13,7 +13,7 @@ from service.api.examples import GOT, SENT
 from service.api.schemas import EventSent
 from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
-from service.casework.filings import FilingNotSubmitted, NotNil
+from service.casework.filings import FilingClosed, FilingNotSubmitted, NotNil
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
@@ -57,6 +57,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             RequestAnswered(),
             NotNil(rows=31),
             FilingNotSubmitted(),
+            FilingClosed(),
             errors.ClockRefused(),
         ),
     ),

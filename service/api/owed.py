@@ -37,7 +37,7 @@ class FilingLine(Got):
     signed: bool = Field(description="Handed in with its signed and sealed scan.")
     due_on: date
     due_at: datetime
-    status: Literal["open", "submitted", "returned", "nil"]
+    status: Literal["open", "submitted", "returned", "nil", "closed"]
     version: int
     submitted_at: datetime | None
     first_submitted_at: datetime | None

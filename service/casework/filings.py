@@ -1,6 +1,6 @@
 """Filings: what a unit hands the province, frozen from its cases as they stand, and sent back where it is wrong (三)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -29,6 +29,14 @@ _FILINGS, _CASES, _SITES = table(FilingRow), table(CaseRow), table(Enterprise)
 _VERSIONS = table(ProgrammeVersion)
 _WITH_CONTACT = WITH_SITE.add_columns(_SITES.c.contact.label("site_contact"))
 _HANDED_IN = ("submitted", "nil")
+OPEN, CLOSED = "open", "closed"
+# Whether it was overdue before it was handed in, by a day that may have moved since.
+_BREACHED_AT = (
+    select(obligations.ROWS.c.breached_at)
+    .where(obligations.ROWS.c.id == literal("filing.") + _FILINGS.c.id)
+    .scalar_subquery()
+    .label("breached_at")
+)
 
 
 class NotNil(Conflict):
@@ -45,6 +53,13 @@ class FilingNotSubmitted(Conflict):
     said = Text(
         "该报备尚未提交，或已退回，无可退回", "this filing was not handed in, or was sent back: nothing to return"
     )
+
+
+class FilingClosed(Conflict):
+    """The plan asks for this filing no more."""
+
+    code = "filing_closed"
+    said = Text("方案已不再要求此项报备", "the plan does not ask for this filing any more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,7 @@ def _opened(programme: Programme, filing: Filing, owed: Owed) -> dict[str, Any]:
 
 def read(tx: Connection, caller: Caller, filing_id: str) -> dict[str, Any]:
     """One filing in scope. Raises NotFound."""
-    statement = select(_FILINGS).where(_FILINGS.c.id == filing_id, filings_seen(caller))
+    statement = select(_FILINGS, _BREACHED_AT).where(_FILINGS.c.id == filing_id, filings_seen(caller))
     row = tx.execute(statement).mappings().one_or_none()
     if row is None:
         raise NotFound
@@ -103,7 +118,8 @@ def search(
     tx: Connection, caller: Caller, wanted: Search, limit: int, after: tuple[datetime, str] | None
 ) -> list[dict[str, Any]]:
     """Up to `limit` filings in scope, due first, beyond the one `after` (its `due_at` and id)."""
-    statement = select(_FILINGS).where(filings_seen(caller)).order_by(_FILINGS.c.due_at, _FILINGS.c.id).limit(limit)
+    seen = select(_FILINGS, _BREACHED_AT).where(filings_seen(caller))
+    statement = seen.order_by(_FILINGS.c.due_at, _FILINGS.c.id).limit(limit)
     for name in Search.__slots__:
         value = getattr(wanted, name)
         if value is not None:
@@ -163,9 +179,11 @@ def submit(
     """Hand in a filing: its rows are frozen as the cases stand; where there are none, it is nil by itself.
 
     Handed in again it is the next version; what was received first decides whether it was in time. Raises NotFound,
-    VersionStale, Malformed for a document that there is not, NotNil.
+    VersionStale, FilingClosed, Malformed for a document that there is not, NotNil.
     """
     row = _locked(desk.tx, act.caller, filing_id, version)
+    if row["status"] == CLOSED:
+        raise FilingClosed
     if documents:  # what is scanned and sent has no place yet, so that no id names anything
         raise Malformed(
             *(
@@ -205,8 +223,8 @@ def return_(desk: Desk, act: Act, filing_id: str, version: int, reason: str) -> 
 
 
 def _locked(tx: Connection, caller: Caller, filing_id: str, version: int) -> dict[str, Any]:
-    statement = select(_FILINGS).where(_FILINGS.c.id == filing_id, filings_seen(caller)).with_for_update()
-    row = tx.execute(statement).mappings().one_or_none()
+    statement = select(_FILINGS, _BREACHED_AT).where(_FILINGS.c.id == filing_id, filings_seen(caller))
+    row = tx.execute(statement.with_for_update(of=_FILINGS)).mappings().one_or_none()
     if row is None:
         raise NotFound
     if row["version"] != version:
@@ -233,11 +251,13 @@ def owed_for(desk: Desk, row: Any, at: datetime) -> dict[str, Any]:
 
     The first receipt decides whether it was in time, also while it is sent back.
     """
-    programme, _ = filing_of(desk, row)
-    published = (_VERSIONS.c.programme == row["programme"]) & (_VERSIONS.c.version == row["programme_version"])
-    since = desk.tx.execute(select(_VERSIONS.c.loaded_at).where(published)).scalar_one()
+    programme, filing = filing_of(desk, row)
+    since = _asked_since(desk, row, filing)
     owed = next(each for each in rules.filings(programme, desk.calendar, since) if each.subject == row["id"])
     first, whose = row["first_submitted_at"], Whose(row["unit"])
+    if row["status"] == CLOSED:
+        closed_at = audit.at_of(desk.tx, "filing", row["id"], row["version"]) or at
+        return obligations.closed(programme, owed, whose, Outcome.CLOSED, closed_at)
     if row["status"] not in _HANDED_IN:
         return {**obligations.opened(programme, desk.calendar, owed, whose, at), "ended_at": first}
     is_nil_in_time = row["status"] == "nil" and first < owed.due_at
@@ -263,7 +283,24 @@ def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | Non
     return None
 
 
+def _asked_since(desk: Desk, row: Any, filing: Filing) -> datetime:
+    """When the first version that asks for a filing was published, of those up to the one by which it is asked for."""
+    up_to = (_VERSIONS.c.programme == row["programme"]) & (_VERSIONS.c.version <= row["programme_version"])
+    versions = select(_VERSIONS.c.version, _VERSIONS.c.loaded_at).where(up_to).order_by(_VERSIONS.c.version)
+    found: Iterator[datetime] = (
+        loaded_at
+        for version, loaded_at in desk.tx.execute(versions).all()
+        if _asks(desk.lifecycle(row["programme"], version).programme, row["unit"], filing)
+    )
+    return next(found)
+
+
+def _asks(programme: Programme, unit: str, filing: Filing) -> bool:
+    asked = ((each.form, each.period) for each in programme.filings)
+    return unit in programme.unit_by_code and (filing.form, filing.period) in asked
+
+
 def is_late(row: Any) -> bool | None:
-    """Whether a filing was received when its day was over; None while nothing was received."""
+    """Whether a filing (`read`, `search`) was received when its day was over; None while nothing was received."""
     first = row["first_submitted_at"]
-    return None if first is None else bool(first >= row["due_at"])
+    return None if first is None else bool(first >= row["due_at"] or row["breached_at"] is not None)

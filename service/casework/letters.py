@@ -164,15 +164,13 @@ class Letters:
         cases = {row["case_id"] for row in rows if row["case_id"]}
         sites = {row["enterprise"] for row in rows if row["enterprise"] and not row["case_id"]}
         found: dict[str, dict[str, str]] = {}
-        names = {
-            programme.programme.id: programme.programme
-            for programme in self._desk.books.programmes.newest(self._desk.tx)
-        }
-        listed = select(_CASES.c.id, _CASES.c.programme, _CASES.c.industry, _SITES.c.name)
+        of_case = (_CASES.c.id, _CASES.c.programme, _CASES.c.programme_version, _CASES.c.industry)
+        listed = select(*of_case, _SITES.c.name)
         for row in self._desk.tx.execute(
             listed.join(_SITES, _SITES.c.id == _CASES.c.enterprise).where(_CASES.c.id.in_(cases))
         ):
-            industry = names[row.programme].industry_by_id[row.industry].name
+            programme = self._desk.lifecycle(row.programme, row.programme_version).programme
+            industry = programme.industry_by_id[row.industry].name
             found[row.id] = {"zh": f"{row.name}（{industry.zh}）", "en": f"{row.name} ({industry.en})"}
         for row in self._desk.tx.execute(select(_SITES.c.id, _SITES.c.name).where(_SITES.c.id.in_(sites))):
             found[row.id] = {"zh": row.name, "en": row.name}

@@ -315,7 +315,8 @@ def next_entry(
         )
     )
     lifecycle = desk.lifecycle(case.programme, case.programme_version)
-    owes = obligations.between(lifecycle.programme, desk.calendar, stands.case, case, act.at, undone=undone)
+    by = desk.lifecycle(case.programme, stands.case.programme_version).programme
+    owes = obligations.between(lifecycle.programme, desk.calendar, stands.case, case, act.at, undone=undone, by=by)
     row = {**stands.row, **columns(desk, case, lifecycle), "facts": to_json(document).decode()}
     row["version"], row["head"], row["stalled"] = stands.version + 1, entry["hash"], None
     row["head_at"] = act.at
@@ -325,6 +326,7 @@ def next_entry(
 def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
     """The columns of a case's row that follow from its facts."""
     return {
+        "programme_version": case.programme_version,
         "state": case.state,
         "target_grade": case.target_grade,
         "entered_at": case.entered_at,
@@ -362,6 +364,7 @@ def _tell(desk: Desk, moved: Iterable[Standing]) -> None:
 
 
 _UPDATED = (
+    "programme_version",
     "state",
     "target_grade",
     "version",

@@ -83,16 +83,29 @@ def _row(programme: Programme, owed: Owed, whose: Whose) -> dict[str, Any]:
 
 
 def between(
-    programme: Programme, calendar: Calendar, before: Case | None, after: Case, at: datetime, *, undone: bool = False
+    programme: Programme,
+    calendar: Calendar,
+    before: Case | None,
+    after: Case,
+    at: datetime,
+    *,
+    undone: bool = False,
+    by: Programme | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows that change when a case goes from `before` (None: it was not there) to `after` at the instant `at`."""
-    was = of_case(programme, calendar, before) if before is not None else {}
+    """The rows that change when a case goes from `before` (None: it was not there) to `after` at the instant `at`.
+
+    `by` is the version of the plan by which it was owed before, where that is another: then every row becomes the new
+    one's, and what that does not ask for is closed.
+    """
+    is_moved = by is not None and by.version != programme.version
+    was = of_case(by or programme, calendar, before) if before is not None else {}
     is_ = of_case(programme, calendar, after)
     whose = Whose(after.unit, after.id, after.enterprise)
-    rows = [opened(programme, calendar, owed, whose, at) for name, owed in is_.items() if was.get(name) != owed]
+    changed = (owed for name, owed in is_.items() if is_moved or was.get(name) != owed)
+    rows = [opened(programme, calendar, owed, whose, at) for owed in changed]
     if before is not None:
         for name in was.keys() - is_.keys():
-            outcome = ended(programme, after, was[name], undone=undone)
+            outcome = Outcome.CLOSED if is_moved else ended(programme, after, was[name], undone=undone)
             rows.append(closed(programme, was[name], whose, outcome, at))
     return sorted(rows, key=lambda row: row["id"])  # whoever writes the same rows takes them in the same order
 
@@ -103,12 +116,16 @@ def between(
 def _upsert(statement: Any) -> Any:
     """`statement`, an INSERT of the engine, so that a row which is there becomes what is derived now.
 
-    What stays owed stays as it began; a day that moves is counted.
+    What stays owed stays as it began; a day that moves is counted. What was breached once is met late, whichever day
+    holds by then.
     """
     new = statement.excluded
     was_open = ROWS.c.status == str(Outcome.OPEN)
     changed = {name: new[name] for name in _DERIVED if name not in ("id", "since")}
     changed["since"] = case((was_open, ROWS.c.since), else_=new["since"])
+    is_met = or_(new["status"] == str(Outcome.MET), new["status"] == str(Outcome.NIL))
+    is_late = and_(ROWS.c.breached_at.is_not(None), is_met)
+    changed["status"] = case((is_late, str(Outcome.MET_LATE)), else_=new["status"])
     changed["sequence"] = ROWS.c.sequence + case((ROWS.c.due_on != new["due_on"], 1), else_=0)
     changed["trouble"] = None
     # Met late before any sweep had its turn: the term ended unmet all the same.

@@ -54,7 +54,7 @@ class Programmes:
         return tuple(self.get(tx, programme) for programme in ids)
 
 
-def publish(tx: Connection, act: Act, source: str) -> bool:
+def publish(tx: Connection, act: Act, source: str, reason: str | None = None) -> bool:
     """Load a programme file as a published version; False where that version stands already with the same text.
 
     Raises ProgrammeRefused for a file with problems, ValueError where the version stands with another text.
@@ -85,6 +85,7 @@ def publish(tx: Connection, act: Act, source: str) -> bool:
         newest.entry + 1 if newest else 1,
         "publish",
         prev=newest.head if newest else None,
+        reason=reason,
         data={"version": programme.version},
         changes={str(programme.version): sha256},
     )

@@ -17,6 +17,7 @@ from service.casework.desk import Desk
 from service.storage.tables import AuditEntry, CaseRow, Enterprise, FilingRow, Objection, ProgrammeVersion, table
 from workflows.case import Case, load
 from workflows.obligations import Outcome
+from workflows.programme import Programme
 from workflows.working_days import end_of_day
 
 _AUDIT, _CASES, _OBJECTIONS, _FILINGS = table(AuditEntry), table(CaseRow), table(Objection), table(FilingRow)
@@ -97,14 +98,15 @@ def _of_cases(desk: Desk) -> Rows:
 def _of_case(desk: Desk, entries: Iterable[Any]) -> Rows:
     said: dict[str, Any] = {}
     before: Case | None = None
+    by: Programme | None = None
     for entry in entries:
         said |= from_json(entry["changes"])
         after = load(said)
         programme = desk.lifecycle(after.programme, after.programme_version).programme
         event = programme.event_by_name.get(entry["action"])
         undone = event is not None and event.kind == "correct"
-        yield from obligations.between(programme, desk.calendar, before, after, entry["at"], undone=undone)
-        before = after
+        yield from obligations.between(programme, desk.calendar, before, after, entry["at"], undone=undone, by=by)
+        before, by = after, programme
 
 
 def _of_objections(desk: Desk) -> Rows:

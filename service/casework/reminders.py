@@ -50,7 +50,7 @@ def sweep(desk: Desk, links: Links, now: datetime) -> int:
     if rows and _fault_of(desk, links, now, rows) is not None:
         for row in rows:
             if (fault := _fault_of(desk, links, now, [row])) is not None:
-                _write(desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}])
+                write(desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}])
     return len(rows)
 
 
@@ -86,10 +86,10 @@ class _Round:
         """Judge every row, record what is broken, tell, and write when the next turn comes."""
         for row in self.rows:
             self.tellings += self._judge(row)
-        self._record_breaches()
+        record_breaches(self.desk, self.rows, self.now)
         for each in digests.tell(self.desk, self.links, self.now, self.tellings, self.directory.names):
             self._put_off(each)
-        _write(self.desk.tx, self.rows)
+        write(self.desk.tx, self.rows)
 
     # --- what has been reached -----------------------------------------------------------------------------------
 
@@ -128,46 +128,12 @@ class _Round:
                 if each.rung.required or row["kind"] not in person.muted:
                     yield each, person
 
-    # --- breaches ------------------------------------------------------------------------------------------------
-
-    def _record_breaches(self) -> None:
-        """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed."""
-        broken = [row for row in self.rows if self._is_broken(row)]
-        asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
-        recorded = requests.record_breach(self.desk, sorted(asked), self.now)
-        for subject, row in asked.items():
-            if subject not in recorded:  # somebody is answering it just now: its turn comes again
-                row["next_at"] = self.now + _MEANWHILE
-        others = [row for row in broken if row["kind"] != "answer"]
-        entries = [
-            audit.Entry(
-                Act(SYSTEM, self.now), "obligation", row["id"], row["version"] + 1, "breach", row["head"], row["area"],
-                data={"due_on": str(row["due_on"]), "breached_at": audit.instant_text(row["due_at"])},
-                changes={"breached_at": audit.instant_text(row["due_at"])},
-            )
-            for row in others
-        ]  # fmt: skip
-        for row, head in zip(others, audit.append(self.desk.tx, entries), strict=True):
-            row["version"], row["head"], row["breached_at"] = row["version"] + 1, head, row["due_at"]
-            data = {
-                "obligation": row["id"], "kind": row["kind"], "unit": row["unit"],
-                "subject": {"type": row["subject_type"], "id": row["subject"]}, "due_on": str(row["due_on"]),
-            }  # fmt: skip
-            happened = Happened(row["id"], row["version"], self.now, data)
-            enqueue_events(self.desk, EventType.OBLIGATION_OVERDUE, row["area"], [happened])
-        for subject in recorded:
-            asked[subject]["breached_at"] = asked[subject]["due_at"]
-
     def _put_off(self, telling: Telling) -> None:
         """Let what came when the day's mail had left be told in the next one."""
         row: Any = telling.row
         hours = self.desk.lifecycle(row["programme"], row["programme_version"]).programme.office_hours
         opens_at = hours.opening(self.desk.calendar.add(legal_day(self.now), 1).due_on)
         row["next_at"] = min(opens_at, row["next_at"] or opens_at)
-
-    def _is_broken(self, row: dict[str, Any]) -> bool:
-        programme = self.desk.lifecycle(row["programme"], row["programme_version"]).programme
-        return row["breached_at"] is None and obligations.status_of(row, programme, self.now) == "overdue"
 
 
 def _concerns(reached: Reached, row: Mapping[str, Any], programme: Programme) -> bool:
@@ -185,6 +151,46 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
             breach[person.id] = reached, person
     yield from breach.values()
     yield from (found for id_, found in newest.items() if found != breach.get(id_))
+
+
+# --- breaches ---------------------------------------------------------------------------------------------------------
+
+
+def record_breaches(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> None:
+    """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed.
+
+    The `rows` of obligations, locked, say so then: whoever calls this writes them.
+    """
+    broken = [row for row in rows if _is_broken(desk, row, now)]
+    asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
+    recorded = requests.record_breach(desk, sorted(asked), now)
+    for subject, row in asked.items():
+        if subject not in recorded:  # somebody is answering it just now: its turn comes again
+            row["next_at"] = now + _MEANWHILE
+    others = [row for row in broken if row["kind"] != "answer"]
+    entries = [
+        audit.Entry(
+            Act(SYSTEM, now), "obligation", row["id"], row["version"] + 1, "breach", row["head"], row["area"],
+            data={"due_on": str(row["due_on"]), "breached_at": audit.instant_text(row["due_at"])},
+            changes={"breached_at": audit.instant_text(row["due_at"])},
+        )
+        for row in others
+    ]  # fmt: skip
+    for row, head in zip(others, audit.append(desk.tx, entries), strict=True):
+        row["version"], row["head"], row["breached_at"] = row["version"] + 1, head, row["due_at"]
+        data = {
+            "obligation": row["id"], "kind": row["kind"], "unit": row["unit"],
+            "subject": {"type": row["subject_type"], "id": row["subject"]}, "due_on": str(row["due_on"]),
+        }  # fmt: skip
+        happened = Happened(row["id"], row["version"], now, data)
+        enqueue_events(desk, EventType.OBLIGATION_OVERDUE, row["area"], [happened])
+    for subject in recorded:
+        asked[subject]["breached_at"] = asked[subject]["due_at"]
+
+
+def _is_broken(desk: Desk, row: dict[str, Any], now: datetime) -> bool:
+    programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
+    return row["breached_at"] is None and obligations.status_of(row, programme, now) == "overdue"
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -205,7 +211,8 @@ _SENT = sent_rows(0, {"obligation": ROWS.c.id, **{name: ROWS.c[name] for name in
 _TAKE_TURN_SET = ROWS.update().where(ROWS.c.id == _SENT.obligation).values({name: _SENT[name] for name in _TURN})
 
 
-def _write(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def write(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write how far each obligation is and when its next turn comes."""
     turns = [{"obligation": row["id"], **{name: row[name] for name in _TURN}} for row in rows]
-    write_set(tx, [(_TAKE_TURN, turns)], _TAKE_TURN_SET)
+    if turns:
+        write_set(tx, [(_TAKE_TURN, turns)], _TAKE_TURN_SET)

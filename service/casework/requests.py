@@ -149,7 +149,7 @@ def answer(desk: Desk, act: Act, request_id: str, version: int, text: str) -> di
     NotFound, VersionStale, RequestAnswered.
     """
     row = _locked_open(desk, act.caller, request_id, version)
-    late = act.at >= row["due_at"]
+    late = act.at >= row["due_at"] or row["breached_at"] is not None  # a day that moved since does not undo it
     if late and row["breached_at"] is None:
         row = _recorded(desk, replace(act, caller=SYSTEM), row, "breach", *_breach(row))
     change = {"state": ANSWERED, "answered_at": act.at, "late": late}
@@ -194,9 +194,8 @@ def _recorded(
     return {**row, **columns}
 
 
-def reschedule(desk: Desk, act: Act, request_id: str, owed: Owed, reason: str | None) -> None:
-    """Give an open request the day of `owed`, as the calendar has changed. A breach that was recorded stays."""
-    row = dict(desk.tx.execute(select(ROWS).where(ROWS.c.id == request_id).with_for_update()).mappings().one())
+def reschedule(desk: Desk, act: Act, row: dict[str, Any], owed: Owed, reason: str | None) -> None:
+    """Give an open request, locked, the day of `owed`, as the calendar has changed. A breach that was recorded stays."""
     change = {"due_on": owed.due_on, "due_at": owed.due_at, "provisional": owed.provisional}
     _recorded(desk, act, row, "amend", {"due_on": [str(row["due_on"]), str(owed.due_on)]}, change, reason=reason)
 

@@ -1,255 +1,172 @@
-"""When the calendar or the plan changes: every open due date that moves, whom it concerns, and the change itself.
+"""When the calendar changes: every open due date that moves, whom it concerns, and the change itself.
 
-What is shown before (`preview`) and what is done then come from the same comparison. A rung that was told stays told; what
-was breached stays breached, with the change noted in the history of its thing; those concerned get one correction each.
+What is shown before and what is done then come from the same comparison.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from notifications import outbox
-from notifications.outbox import NewMessage
 from service.access import Act
-from service.casework import audit, calendars, moves, obligations, requests
-from service.casework.addressees import Addressee, Directory
+from service.casework import audit, calendars, moves, rescheduling
 from service.casework.desk import Desk
-from service.casework.letters import Letters
 from service.casework.links import Links
-from service.casework.obligations import ROWS, Whose
+from service.casework.rescheduling import Correction, Held, Moved
+from service.casework.standing import Standing
 from service.storage.tables import Notice, Objection, Request, table
-from workflows.obligations import Outcome, Owed, answer, decision, filings, of_case
+from workflows.case import Case
+from workflows.obligations import Owed, answer, decision, filings, of_case
 from workflows.programme import Programme
 from workflows.text import Text
-from workflows.working_days import Calendar, CalendarYear
+from workflows.working_days import Calendar, CalendarYear, end_of_day
 
 _REQUESTS, _OBJECTIONS, _NOTICES = table(Request), table(Objection), table(Notice)
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """An open obligation whose day moves, or that becomes firm or provisional: its row as it was, and what it is then."""
-
-    row: Mapping[str, Any]
-    owed: Owed
-    programme: Programme
-
-    @property
-    def day_moves(self) -> bool:
-        """Whether anybody has to be told: a day that only becomes firm is no news."""
-        return bool(self.row["due_on"] != self.owed.due_on)
-
-
-@dataclass(frozen=True, slots=True)
 class Revision:
-    """What a change of calendar or plan does to what is open: the days that move, and who gets a correction of what."""
+    """What a change of the calendar does to what is open: the days that move, and who is told of them."""
 
     moved: tuple[Moved, ...]
-    corrections: tuple[tuple[Addressee, tuple[Moved, ...]], ...]
+    corrections: tuple[Correction, ...]
 
 
 def of_calendar(desk: Desk, year: CalendarYear, now: datetime) -> Revision:
     """What loading `year` would move, as things stand at `now`."""
-    calendar = Calendar((*desk.calendar.years, year))
-    return _revision(desk, _compared(desk, calendar), now)
+    after = Calendar((*desk.calendar.years, year))
+    moved = tuple(_Compared(desk, desk.calendar, after, now).moved())
+    return Revision(moved, rescheduling.corrections(desk, moved))
 
 
 def load_year(desk: Desk, act: Act, links: Links, year: CalendarYear, reason: str | None) -> Revision | None:
     """Load or amend a year, move what it moves, and tell those concerned; None where it stands already just so."""
+    before = desk.calendar
     if not calendars.load_year(desk.tx, act, year, reason):
         return None
-    desk.know_calendar(desk.tx.execute(select(calendars.REVISION)).scalar())
-    revision = _revision(desk, _compared(desk, desk.calendar), act.at)
-    _move(desk, act, revision.moved, reason)
-    _wake_anew(desk, act.at)
-    paper = "；".join(paper.label for paper in year.papers)
+    revision = desk.tx.execute(select(calendars.REVISION)).scalar()
+    desk.know_calendar(revision)
+    held = rescheduling.hold(desk, _Compared(desk, before, desk.calendar, act.at).moved(), act.at)
+    _amend_cases(desk, act, before, held, reason)
+    rescheduling.move(desk, act, held, reason)
+    rescheduling.wake_anew(desk, act.at)
+    found = rescheduling.corrections(desk, held.moved)
     why = Text(reason or f"{year.year} 年放假安排有变", reason or f"the days off of {year.year} have changed")
-    _correct(desk, act, links, revision, why, paper)
-    return revision
-
-
-def _revision(desk: Desk, moved: Iterable[Moved], now: datetime) -> Revision:
-    found = tuple(moved)
-    told = [each for each in found if each.day_moves]
-    directory = Directory(desk, [each.row for each in told])
-    people: dict[str, Addressee] = {}
-    concerning: dict[str, list[Moved]] = defaultdict(list)
-    for each in told:
-        who = dict.fromkeys(to for rung in each.programme.ladder_by_id[each.row["kind"]].rungs for to in rung.to)
-        for person in directory.people(each.programme, each.row, who):
-            people[person.id] = person
-            concerning[person.id].append(each)
-    return Revision(found, tuple((people[id_], tuple(each)) for id_, each in sorted(concerning.items())))
+    paper = "；".join(paper.label for paper in year.papers)
+    rescheduling.tell(desk, act, links, found, why, paper, f"calendar:{revision}")
+    return Revision(held.moved, found)
 
 
 # --- what moves -------------------------------------------------------------------------------------------------------
 
 
-def _compared(desk: Desk, calendar: Calendar) -> Iterator[Moved]:
-    """Every open obligation that would be owed otherwise by another calendar; only what is counted in working days is."""
-    rows = [dict(row) for row in desk.tx.execute(_open_rows()).mappings()]
-    begun = _beginnings(desk, rows)
-    for row in rows:
-        programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
-        owed = _owed_anew(programme, calendar, row, begun)
-        if owed is not None and (owed.due_on, owed.provisional) != (row["due_on"], row["provisional"]):
-            yield Moved(row, owed, programme)
+class _Compared:
+    """What is owed by one calendar and by another; what is counted from is looked up once for all."""
 
+    def __init__(self, desk: Desk, before: Calendar, after: Calendar, now: datetime) -> None:
+        self.desk, self.before, self.after, self.now = desk, before, after, now
+        self._rows = [row for row in map(dict, desk.tx.execute(rescheduling.open_rows()).mappings()) if self._may(row)]
+        self._by_version: dict[tuple[str, int], dict[str, Owed]] = {}
+        of_kind: dict[str, list[str]] = {"request": [], "objection": [], "case": []}
+        for row in self._rows:
+            of_kind.setdefault(row["subject_type"], []).append(row["subject"])
+        received = select(_REQUESTS.c.id, _REQUESTS.c.received_at).where(_REQUESTS.c.id.in_(of_kind["request"]))
+        lodged = select(_OBJECTIONS.c.id, _OBJECTIONS.c.lodged_at).where(_OBJECTIONS.c.id.in_(of_kind["objection"]))
+        self._received = {row.id: row.received_at for row in desk.tx.execute(received)}
+        self._lodged = {row.id: row.lodged_at for row in desk.tx.execute(lodged)}
+        self._cases = moves.read_many(desk.tx, set(of_kind["case"]))
 
-def _open_rows() -> Any:
-    return select(ROWS).where(ROWS.c.status == str(Outcome.OPEN)).order_by(ROWS.c.id)
+    def moved(self) -> Iterator[Moved]:
+        """Every open obligation that would be owed otherwise by the other calendar."""
+        for row in self._rows:
+            programme = self._programme(row)
+            found = rescheduling.compared(row, self._owed(programme, row), programme)
+            if found is not None:
+                yield found
 
+    def _may(self, row: Mapping[str, Any]) -> bool:
+        """Whether its day is counted in working days, or may roll over a day off."""
+        counted = row["kind"] in ("answer", "objection", "notice")
+        return counted or any(rule.rolls for rule in self._programme(row).dates)
 
-def _beginnings(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By the id of its obligation: when a request was received or an objection lodged, the case in a notice."""
-    asked = {row["subject"]: row["id"] for row in rows if row["kind"] == "answer"}
-    objected = {row["subject"]: row["id"] for row in rows if row["kind"] == "objection"}
-    publicised = {row["subject"]: row["id"] for row in rows if row["kind"] == "notice"}
-    found: dict[str, Any] = {}
-    received = select(_REQUESTS.c.id, _REQUESTS.c.received_at).where(_REQUESTS.c.id.in_(asked))
-    lodged = select(_OBJECTIONS.c.id, _OBJECTIONS.c.lodged_at).where(_OBJECTIONS.c.id.in_(objected))
-    found |= {asked[row.id]: row.received_at for row in desk.tx.execute(received)}
-    found |= {objected[row.id]: row.lodged_at for row in desk.tx.execute(lodged)}
-    found |= {publicised[id_]: stands for id_, stands in moves.read_many(desk.tx, publicised).items()}
-    return found
+    def _programme(self, row: Mapping[str, Any]) -> Programme:
+        return self.desk.lifecycle(row["programme"], row["programme_version"]).programme
 
-
-def _owed_anew(
-    programme: Programme, calendar: Calendar, row: Mapping[str, Any], begun: Mapping[str, Any]
-) -> Owed | None:
-    kind, begins = row["kind"], begun.get(row["id"])
-    if kind == "filing":
-        all_ = {owed.id: owed for owed in filings(programme, calendar, row["since"])}
-        return all_.get(row["id"])
-    if begins is None:
+    def _owed(self, programme: Programme, row: Mapping[str, Any]) -> Owed | None:
+        subject, unit = row["subject"], row["unit"]
+        if row["subject_type"] == "request":
+            return answer(programme, self.after, subject, unit, self._received[subject])
+        if row["subject_type"] == "objection":
+            return decision(programme, self.after, subject, unit, self._lodged[subject])
+        if row["subject_type"] == "filing":
+            return self._filed(programme, row).get(row["id"])
+        if row["subject_type"] == "case":
+            case = extended(self._cases[subject].case, self.before, self.after, self.now)
+            return of_case(programme, self.after, case).get(row["id"])
         return None
-    if kind == "answer":
-        owed = answer(programme, calendar, row["subject"], row["unit"], begins)
-        return replace(owed, handler=row["handler"])
-    if kind == "objection":
-        return decision(programme, calendar, row["subject"], row["unit"], begins)
-    notice = begins.case.notice
-    if notice is None:
-        return None
-    due = calendar.add(notice.opened_on, programme.spans.notice.working_days)
-    case = replace(begins.case, notice=replace(notice, ends_on=due.due_on, provisional=due.provisional))
-    return of_case(programme, calendar, case).get(row["id"])
+
+    def _filed(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, Owed]:
+        """What is filed by a version of a plan; what was received once keeps the day by which it was."""
+        if row["ended_at"] is not None:
+            return {}
+        key = (programme.id, programme.version)
+        if key not in self._by_version:
+            self._by_version[key] = {owed.id: owed for owed in filings(programme, self.after, row["since"])}
+        return self._by_version[key]
 
 
-# --- the change -------------------------------------------------------------------------------------------------------
+def extended(case: Case, before: Calendar, after: Calendar, now: datetime) -> Case:
+    """The case whose notice runs as many working days by the calendar `after` as it did by the one `before` (三（六）).
+
+    A notice that has run has run.
+    """
+    notice = case.notice
+    if notice is None or case.recognised_at is not None or now >= end_of_day(notice.ends_on):
+        return case
+    due = after.add(notice.opened_on, before.between(notice.opened_on, notice.ends_on))
+    return replace(case, notice=replace(notice, ends_on=due.due_on, provisional=due.provisional))
 
 
-def _move(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | None) -> None:
-    by_kind: dict[str, list[Moved]] = defaultdict(list)
-    for each in moved:
-        by_kind[each.row["kind"]].append(each)
-    for each in by_kind["answer"]:
-        requests.reschedule(desk, act, each.row["subject"], each.owed, reason)
-    for each in by_kind["objection"]:
-        _reschedule(desk, act, each, reason)
-    _extend_notices(desk, act, by_kind["notice"], reason)
-    obligations.put(
-        desk.tx,
-        [
-            obligations.opened(each.programme, desk.calendar, each.owed, _whose(each.row), act.at)
-            for each in moved
-            if each.row["kind"] != "notice"  # written with its case
-        ],
-    )
+# --- the cases --------------------------------------------------------------------------------------------------------
 
 
-def _whose(row: Mapping[str, Any]) -> Whose:
-    return Whose(row["area"], row["case_id"], row["enterprise"])
-
-
-def _reschedule(desk: Desk, act: Act, moved: Moved, reason: str | None) -> None:
-    """Give an objection its new day."""
-    found = select(_OBJECTIONS).where(_OBJECTIONS.c.id == moved.row["subject"]).with_for_update()
-    row = desk.tx.execute(found).mappings().one()
-    due_on = moved.owed.due_on
-    entry = audit.Entry(
-        act, "objection", row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
-        data={"due_on": [str(row["due_on"]), str(due_on)]},
-    )  # fmt: skip
-    (head,) = audit.append(desk.tx, [entry])
-    change = {"due_on": due_on, "provisional": moved.owed.provisional, "version": entry.version, "head": head}
-    desk.tx.execute(_OBJECTIONS.update().where(_OBJECTIONS.c.id == row["id"]).values(**change))
-
-
-def _extend_notices(desk: Desk, act: Act, moved: Sequence[Moved], reason: str | None) -> None:
-    """Let running notices run their days by the new calendar (三（六）): the notice, and each case that stands in it."""
-    stands = moves.locked(desk, {each.row["subject"] for each in moved})
-    changed, entries, notices = [], [], {}
-    for each in stands.values():
-        notice = each.case.notice
-        assert notice is not None
-        span = desk.lifecycle(each.case.programme, each.case.programme_version).programme.spans.notice
-        due = desk.calendar.add(notice.opened_on, span.working_days)
-        notices[notice.id] = due
-        case = replace(each.case, notice=replace(notice, ends_on=due.due_on, provisional=due.provisional))
-        data = {"notice": [str(notice.ends_on), str(due.due_on)]}
-        entry, after = moves.next_entry(desk, act, each, case, "amend", data, reason)
+def _amend_cases(desk: Desk, act: Act, before: Calendar, held: Held, reason: str | None) -> None:
+    """Put the move into the histories of the cases it concerns, and let running notices run their days."""
+    days: dict[str, dict[str, Any]] = {}
+    for each in held.moved:
+        if each.row["subject_type"] == "case":
+            days.setdefault(each.row["subject"], {})[each.row["id"]] = [str(each.row["due_on"]), str(each.owed.due_on)]
+    stands = moves.locked(desk, set(days))
+    changed, entries = [], []
+    for id_, was in stands.items():
+        case = extended(was.case, before, desk.calendar, act.at)
+        told = act.not_before(was.row["head_at"])
+        entry, after = moves.next_entry(desk, told, was, case, "amend", {"due_on": days[id_]}, reason)
         entries.append(entry)
         changed.append(after)
     if changed:
-        owes = [row for after in changed for row in after.owes]
-        moves.write_rows(desk.tx, changed, entries, owes)
-    for id_ in sorted(notices):
-        row = desk.tx.execute(select(_NOTICES).where(_NOTICES.c.id == id_).with_for_update()).mappings().one()
-        ends_on, provisional = notices[id_].due_on, notices[id_].provisional
-        noted = audit.Entry(
-            act, "notice", id_, row["version"] + 1, "amend", row["head"], row["unit"], reason,
-            data={"ends_on": [str(row["ends_on"]), str(ends_on)]}, changes={"ends_on": str(ends_on)},
+        moves.write_rows(desk.tx, changed, entries, ())  # what they owe is moved with the rest
+        _extend_notices(desk, act, stands.values(), changed, reason)
+
+
+def _extend_notices(
+    desk: Desk, act: Act, were: Iterable[Standing], are: Iterable[Standing], reason: str | None
+) -> None:
+    notices = {
+        after.case.notice.id: after.case.notice
+        for before, after in zip(were, are, strict=True)
+        if after.case.notice is not None and after.case.notice != before.case.notice
+    }
+    statement = select(_NOTICES).where(_NOTICES.c.id.in_(notices)).order_by(_NOTICES.c.id).with_for_update()
+    for row in desk.tx.execute(statement).mappings().all():
+        notice = notices[row["id"]]
+        entry = audit.Entry(
+            act.not_before(audit.at_of(desk.tx, "notice", row["id"], row["version"]) or act.at),
+            "notice", row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
+            data={"ends_on": [str(row["ends_on"]), str(notice.ends_on)]}, changes={"ends_on": str(notice.ends_on)},
         )  # fmt: skip
-        (head,) = audit.append(desk.tx, [noted])
-        desk.tx.execute(
-            _NOTICES.update().where(_NOTICES.c.id == id_)
-            .values(ends_on=ends_on, provisional=provisional, version=noted.version, head=head)
-        )  # fmt: skip
-
-
-def _wake_anew(desk: Desk, now: datetime) -> None:
-    """Reminders go out on working days: by another calendar the next turn of anything open may be another."""
-    turns = []
-    for row in map(dict, desk.tx.execute(_open_rows()).mappings()):
-        programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
-        after = max(now, row["since"])
-        next_at = obligations.next_turn(programme, desk.calendar, row, after)
-        if row["next_at"] is not None and row["next_at"] > now and next_at != row["next_at"]:
-            turns.append({"obligation": row["id"], "at": next_at})
-    obligations.wake(desk.tx, turns)
-
-
-def _correct(desk: Desk, act: Act, links: Links, revision: Revision, why: Text, paper: str) -> None:
-    """One correction to each of those concerned."""
-    rows = [{**each.row, "due_on": each.owed.due_on, "due_at": each.owed.due_at, "sequence": each.row["sequence"] + 1,
-             "provisional": each.owed.provisional, "was_on": each.row["due_on"]} for each in revision.moved]  # fmt: skip
-    by_id = {row["id"]: row for row in rows}
-    letters = Letters(desk, links, act.at, rows, {})
-    messages = []
-    for person, moved in revision.corrections:
-        template, context = letters.correction([by_id[each.row["id"]] for each in moved], why, paper)
-        id_ = desk.chance.id(act.at)
-        messages.append(
-            NewMessage(
-                id=id_, key=f"correction:{audit.instant_text(act.at)}:{person.id}", template=template,
-                recipient=person.email, recipient_name=person.name, created_at=act.at, context=context,
-                language=person.language, unit=person.unit,
-            )
-        )  # fmt: skip
-    outbox.enqueue(desk.tx, messages, domain=links.domain)
-
-
-def told(revision: Revision) -> Iterator[str]:
-    """The revision in lines for a person at a keyboard."""
-    for each in revision.moved:
-        firm = "" if each.owed.provisional else " (firm)"
-        moved = f"{each.row['due_on']} -> {each.owed.due_on}" if each.day_moves else f"{each.row['due_on']} stays"
-        breached = ", breached before: stays so" if each.row["breached_at"] else ""
-        yield f"{moved}{firm}{breached}  {each.row['unit']}  {each.row['kind']}  {each.row['id']}"
-    for person, moved_for in revision.corrections:
-        yield f"mail: 1 correction to {person.email} ({person.unit}) about {len(moved_for)}"
+        (head,) = audit.append(desk.tx, [entry])
+        change = {"ends_on": notice.ends_on, "provisional": notice.provisional, "version": entry.version, "head": head}
+        desk.tx.execute(_NOTICES.update().where(_NOTICES.c.id == row["id"]).values(**change))

@@ -122,7 +122,8 @@ def _programme_differs(rows: Sequence[Any], told: _Told) -> bool:
 def _objection_differs(rows: Sequence[Any], told: _Told) -> bool:
     (row,) = rows
     said = told.changes.get("state"), told.data.get("reasons")
-    return (row["state"], row["reasons"]) != said or _contact_differs(row, told)
+    moved_to = told.changes.get("due_on", str(row["due_on"]))  # said where the day was moved
+    return (row["state"], row["reasons"]) != said or str(row["due_on"]) != moved_to or _contact_differs(row, told)
 
 
 def _notice_differs(rows: Sequence[Any], told: _Told) -> bool:
@@ -145,11 +146,12 @@ def _officer_differs(rows: Sequence[Any], told: _Told) -> bool:
 
 def _filing_differs(rows: Sequence[Any], told: _Told) -> bool:
     (row,) = rows
-    said = told.changes
+    said = told.changes  # only a day, where it was never handed in
     return (
-        row["status"] != said.get("status")
-        or sha256(row["rows"].encode()).hexdigest() != said.get("rows_hash")
-        or from_json(row["documents"]) != said.get("documents")
+        row["status"] != said.get("status", "open")
+        or sha256(row["rows"].encode()).hexdigest() != said.get("rows_hash", sha256(b"[]").hexdigest())
+        or from_json(row["documents"]) != said.get("documents", [])
+        or str(row["due_on"]) != said.get("due_on", str(row["due_on"]))
         or _contact_differs(row, told)
     )
 

@@ -61,6 +61,9 @@ def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
         said = Text(f"最近一次事件{title.zh}不能更正", f"the last event, {title.en}, cannot be corrected")
         yield Reason("not_correctable", said, clause)
         return
+    if ask.facts.before is not None and ask.facts.before.state not in ask.programme.state_by_id:
+        said = Text("更正后的状态在现行方案版本中已不存在", "this version of the plan has no state to go back to")
+        yield Reason("not_correctable", said, clause)
     role = ask.facts.actor.role
     due = ask.facts.calendar.add(legal_day(last.at), ask.programme.spans.correction.working_days)
     if role not in event.roles or (last.role == Role.PROVINCE and role != Role.PROVINCE):

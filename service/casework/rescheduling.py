@@ -1,0 +1,223 @@
+"""Days that move because the calendar or the plan has changed: the change itself, and one correction to each concerned.
+
+What was breached stays breached, with the change noted in the history of its thing; what was told is not told again.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from notifications import outbox
+from notifications.outbox import NewMessage
+from service.access import Act
+from service.casework import audit, obligations, reminders, requests
+from service.casework.addressees import Addressee, Directory
+from service.casework.desk import Desk
+from service.casework.letters import Letters
+from service.casework.links import Links
+from service.casework.obligations import ROWS, Whose
+from service.storage.tables import CaseRow, FilingRow, Objection, table
+from workflows.obligations import Owed
+from workflows.programme import Programme
+from workflows.text import Text
+
+_OBJECTIONS, _FILINGS, _CASES = table(Objection), table(FilingRow), table(CaseRow)
+# Where what is owed stands, in the order in which it is locked, and the status in which a day of it can move.
+_THINGS: Sequence[tuple[str, Any, Any]] = (
+    ("case", _CASES, None),
+    ("objection", _OBJECTIONS, _OBJECTIONS.c.state == "open"),
+    ("request", requests.ROWS, requests.ROWS.c.state == requests.OPEN),
+    ("filing", _FILINGS, _FILINGS.c.first_submitted_at.is_(None)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An open obligation whose day moves, or that becomes firm or provisional: its row as it was, and what it is then."""
+
+    row: Mapping[str, Any]
+    owed: Owed
+    programme: Programme
+
+    @property
+    def day_moves(self) -> bool:
+        """Whether anybody has to be told: a day that only becomes firm is no news."""
+        return bool(self.row["due_on"] != self.owed.due_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Somebody who has to be told, and of what."""
+
+    to: Addressee
+    moved: tuple[Moved, ...]
+
+
+def compared(row: Mapping[str, Any], owed: Owed | None, programme: Programme) -> Moved | None:
+    """What moves of an obligation that is `owed` by another calendar or plan; None where nothing does."""
+    if owed is None or (owed.due_on, owed.provisional) == (row["due_on"], row["provisional"]):
+        return None
+    return Moved(row, replace(owed, since=row["since"], handler=row["handler"]), programme)
+
+
+# --- the change -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What moves, locked as it stands now, and the things it is about by their kind and id."""
+
+    moved: tuple[Moved, ...]
+    things: Mapping[str, Mapping[str, dict[str, Any]]]
+
+
+def hold(desk: Desk, moved: Iterable[Moved], now: datetime) -> Held:
+    """Lock things and then obligations, leave out what was done meanwhile, and put on record what is breached by now."""
+    found = tuple(moved)
+    things = {}
+    for kind, rows, movable in _THINGS:
+        subjects = {each.row["subject"] for each in found if each.row["subject_type"] == kind}
+        statement = select(rows).where(rows.c.id.in_(subjects)).order_by(rows.c.id).with_for_update()
+        if movable is not None:
+            statement = statement.where(movable)
+        things[kind] = {row["id"]: dict(row) for row in desk.tx.execute(statement).mappings()} if subjects else {}
+    rows = obligations.standing(desk.tx, [each.row["id"] for each in found])
+    still = [each for each in found if each.row["subject"] in things.get(each.row["subject_type"], ())]
+    still = [each for each in still if rows[each.row["id"]]["status"] == each.row["status"]]
+    owing = [rows[each.row["id"]] for each in still]
+    reminders.record_breaches(desk, owing, now)
+    reminders.write(desk.tx, owing)
+    breached = {row["subject"] for row in owing if row["kind"] == "answer" and row["breached_at"] is not None}
+    if breached:
+        statement = select(requests.ROWS).where(requests.ROWS.c.id.in_(breached))
+        things["request"] |= {row["id"]: dict(row) for row in desk.tx.execute(statement).mappings()}
+    return Held(tuple(Moved(rows[each.row["id"]], each.owed, each.programme) for each in still), things)
+
+
+def move(desk: Desk, act: Act, held: Held, reason: str | None) -> None:
+    """Give requests, objections and filings their new day, and every obligation; a case's own entry is its caller's."""
+    for each in held.moved:
+        row = held.things[each.row["subject_type"]][each.row["subject"]]
+        if each.row["subject_type"] == "case":
+            continue
+        told = act.not_before(audit.at_of(desk.tx, each.row["subject_type"], row["id"], row["version"]) or act.at)
+        if each.row["subject_type"] == "request":
+            requests.reschedule(desk, told, row, each.owed, reason)
+        else:
+            _reschedule(desk, told, each, row, reason)
+    obligations.put(desk.tx, [row_of(desk, each, act.at) for each in held.moved])
+
+
+def row_of(desk: Desk, moved: Moved, at: datetime) -> dict[str, Any]:
+    """The row of an obligation that has moved; a turn that it has missed still comes."""
+    row = moved.row
+    whose = Whose(row["area"], row["case_id"], row["enterprise"])
+    opened = obligations.opened(moved.programme, desk.calendar, moved.owed, whose, at)
+    return {**opened, "next_at": turn_of(row, opened["next_at"], at)}
+
+
+def turn_of(row: Mapping[str, Any] | None, next_at: datetime | None, at: datetime) -> datetime | None:
+    """When a row's next turn comes, `next_at` by the new day, unless one is due at `at`."""
+    is_due = row is not None and row["next_at"] is not None and row["next_at"] <= at
+    return row["next_at"] if row is not None and is_due else next_at
+
+
+def _reschedule(desk: Desk, act: Act, moved: Moved, row: Mapping[str, Any], reason: str | None) -> None:
+    """Give an objection or a filing its new day."""
+    rows = {"objection": _OBJECTIONS, "filing": _FILINGS}[moved.row["subject_type"]]
+    due_on = moved.owed.due_on
+    entry = audit.Entry(
+        act, moved.row["subject_type"], row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
+        data={"due_on": [str(row["due_on"]), str(due_on)]}, changes={"due_on": str(due_on)},
+    )  # fmt: skip
+    (head,) = audit.append(desk.tx, [entry])
+    change = {
+        "due_on": due_on, "due_at": moved.owed.due_at, "provisional": moved.owed.provisional, "version": entry.version,
+        "head": head,
+    }  # fmt: skip
+    columns = {name: value for name, value in change.items() if name in rows.c}  # an objection has no instant
+    desk.tx.execute(rows.update().where(rows.c.id == row["id"]).values(**columns))
+
+
+# --- who is told ------------------------------------------------------------------------------------------------------
+
+
+def corrections(desk: Desk, moved: Iterable[Moved]) -> tuple[Correction, ...]:
+    """One for each person whom a ladder names, but of what that person does not want to hear and may switch off."""
+    told = [each for each in moved if each.day_moves]
+    directory = Directory(desk, [each.row for each in told])
+    people: dict[str, Addressee] = {}
+    concerning: dict[str, list[Moved]] = defaultdict(list)
+    for each in told:
+        named: dict[str, Addressee] = {}
+        for rung in each.programme.ladder_by_id[each.row["kind"]].rungs:
+            for person in directory.people(each.programme, each.row, rung.to):
+                if rung.required or each.row["kind"] not in person.muted:
+                    named[person.id] = person
+        people |= named
+        for id_ in named:
+            concerning[id_].append(each)
+    return tuple(Correction(people[id_], tuple(each)) for id_, each in sorted(concerning.items()))
+
+
+def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: Text, paper: str, cause: str) -> None:
+    """Write the corrections, to leave in office hours. `cause` names the change: nobody is told twice of the same."""
+    found = tuple(found)
+    rows = {
+        each.row["id"]: {
+            **each.row, "programme_version": each.programme.version, "due_on": each.owed.due_on,
+            "due_at": each.owed.due_at, "provisional": each.owed.provisional, "sequence": each.row["sequence"] + 1,
+            "was_on": each.row["due_on"],
+        }
+        for correction in found
+        for each in correction.moved
+    }  # fmt: skip
+    letters = Letters(desk, links, act.at, list(rows.values()), Directory(desk, list(rows.values())).names)
+    messages = []
+    for each in found:
+        template, context = letters.correction([rows[moved.row["id"]] for moved in each.moved], why, paper)
+        hours = each.moved[0].programme.office_hours
+        messages.append(
+            NewMessage(
+                id=desk.chance.id(act.at), key=f"correction:{cause}:{each.to.id}", template=template,
+                recipient=each.to.email, recipient_name=each.to.name, created_at=act.at, context=context,
+                language=each.to.language, unit=each.to.unit, send_at=hours.open_from(desk.calendar, act.at),
+            )
+        )  # fmt: skip
+    outbox.enqueue(desk.tx, messages, domain=links.domain)
+
+
+def wake_anew(desk: Desk, now: datetime) -> None:
+    """By another calendar the next turn of anything open may come earlier; one that comes too early does no harm."""
+    turns = []
+    for row in map(dict, desk.tx.execute(open_rows()).mappings()):
+        programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
+        next_at = obligations.next_turn(programme, desk.calendar, row, max(now, row["since"]))
+        if next_at is not None and (row["next_at"] is None or next_at < row["next_at"]):
+            turns.append({"obligation": row["id"], "at": next_at})
+    obligations.wake(desk.tx, turns)
+
+
+def open_rows() -> Any:
+    """The statement for every open obligation, in the order of ids."""
+    return select(ROWS).where(ROWS.c.status == "open").order_by(ROWS.c.id)
+
+
+# --- for a person at a keyboard ---------------------------------------------------------------------------------------
+
+
+def lines(moved: Iterable[Moved], found: Iterable[Correction], now: datetime) -> Iterator[str]:
+    """What moves and who is told of it, a line each."""
+    for each in moved:
+        row, owed = each.row, each.owed
+        day = f"{row['due_on']} -> {owed.due_on}" if each.day_moves else f"{row['due_on']} stays"
+        turned = "" if owed.provisional == row["provisional"] else " (provisional)" if owed.provisional else " (firm)"
+        is_over = row["breached_at"] is not None or obligations.status_of(row, each.programme, now) == "overdue"
+        stays = ", breached: stays so" if is_over else ""
+        yield f"{day}{turned}{stays}  {row['unit']}  {row['id']}"
+    for correction in found:
+        yield f"mail: correction to {correction.to.email} ({correction.to.unit}), {len(correction.moved)} date(s)"
