@@ -1,4 +1,5 @@
-"""Walk the 2024 plan by REST: seven invented enterprises, from the list to recognition, refusal and disqualification.
+"""Walk the 2024 plan by REST: seven invented enterprises, from the list to recognition, refusal and disqualification,
+with what their unit owes, the requests it answers, and who is written to when it is late.
 
     make run                              in one terminal
     .venv/bin/python examples/walk.py     in another
@@ -12,9 +13,11 @@ import argparse
 import json
 import sys
 import uuid
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import httpx
 
@@ -42,6 +45,11 @@ def end_of_day(until: str | None) -> str:
         return ""
     at = datetime.fromisoformat(until)
     return f"{at - timedelta(days=1):%Y-%m-%d} 24:00" if f"{at:%H:%M}" == "00:00" else f"{at:%Y-%m-%d %H:%M}"
+
+
+def minute(at: str) -> str:
+    """An instant to the minute."""
+    return at[:16].replace("T", " ")
 
 
 class Walk:
@@ -73,10 +81,10 @@ class Walk:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         if version is not None:
             headers["If-Match"] = f'"{version}"'
-        shown = path.split("?")[0]
-        for case, name in self.names.items():
-            shown = shown.replace(case, name)
-        print(f"→ {method} {shown} {note}".rstrip() + f"  [{who or self.say('公众', 'the public')}]")
+        shown = f"{method} {path.split('?')[0]} {note}".rstrip()
+        for thing, name in self.names.items():
+            shown = shown.replace(thing, name)
+        print(f"→ {shown}  [{who or self.say('公众', 'the public')}]")
         answer = self.http.request(method, f"/api/v1{path}", json=body, headers=headers, **more)
         content = answer.json()
         if answer.status_code >= 400:
@@ -120,7 +128,7 @@ class Walk:
         """Move the virtual clock; what is due on the way happens."""
         print()
         moved = self.send("admin", "POST", "/clock", 200, {"to": f"{day}T{hour}:00+08:00"}, note=f"→ {day} {hour}")
-        print(f"   200 {moved['now'][:16].replace('T', ' ')} · {moved['ticks']} ticks")
+        print(f"   200 {minute(moved['now'])}")
 
     def list(self, number: int, name: str, industry: str, current: str, target: str) -> str:
         """List an enterprise; the id of its case."""
@@ -205,6 +213,50 @@ class Walk:
         data = {"checked_on": day, "inspectors": [inspector], "result": result, "findings": findings}
         self.event("province", case, "spot_check", data, remark=result, **more)
 
+    def owed(self, due_to: str) -> None:
+        """What the unit owes by a day and has not done: how much of each kind."""
+        query = {"unit": UNIT, "status": "open", "due_to": due_to, "limit": 200}
+        path = f"/obligations?{urlencode(query)}"
+        items = self.send(OFFICER, "GET", path, 200, note=f"status=open due_to={due_to}")["items"]
+        kinds = Counter(f"{each['title']} {each['due_on']}" for each in items)
+        print("   200 " + " · ".join(f"{title} ×{number}" for title, number in kinds.items()))
+
+    def file(self, form: str, period: str) -> None:
+        """Hand in a filing: its rows are frozen from the unit's cases as they stand."""
+        path = f"/filings/{PROGRAMME}.{UNIT}.{form}.{period}"
+        owed = self.send(OFFICER, "GET", path, 200)
+        print(f"   200 {owed['status']} · v{owed['version']}")
+        filed = self.send(OFFICER, "POST", f"{path}/submit", 200, {}, version=owed["version"])
+        late = self.say("逾期", "late") if filed["late"] else self.say("按时", "in time")
+        print(f"   200 {filed['status']} · {len(filed['rows'])} {self.say('行', 'rows')} · {late}")
+
+    def ask(self, case: str, kind: str, text: str) -> str:
+        """A request of an enterprise; its id. Printed: until when it is to be answered, and when who is reminded."""
+        opened = self.send(OFFICER, "POST", "/requests", 201, {"case": case, "kind": kind, "text": text}, note=text)
+        self.names[opened["id"]] = f"{{{kind}}}"
+        rungs = " · ".join(f"{rung['rung']} {minute(rung['at'])[5:]}" for rung in opened["rungs"])
+        print(f"   201 {self.say('答复期限', 'to be answered by')} {end_of_day(opened['due_at'])} · {rungs}")
+        return str(opened["id"])
+
+    def answer(self, request: str, text: str, late: bool) -> None:
+        """Answer a request, which must be in time or late."""
+        found = self.send(OFFICER, "GET", f"/requests/{request}", 200)
+        print(f"   200 {found['state']} · v{found['version']}")
+        body, path = {"text": text}, f"/requests/{request}/answer"
+        answered = self.send(OFFICER, "POST", path, 200, body, version=found["version"], note=text)
+        print(f"   200 {answered['state']} · late={answered['late']}")
+        if answered["late"] != late:
+            stop(f"late={answered['late']}")
+
+    def mails(self, **wanted: str) -> None:
+        """Mails in the order in which they were written: when, what, to whom, for which rungs."""
+        path, note = f"/messages?{urlencode(wanted)}&limit=200", " ".join(wanted.values())
+        found = self.send("province", "GET", path, 200, note=note)
+        for mail in reversed(found["items"]):
+            rungs = Counter(rung["rung"] for rung in mail["rungs"])
+            told = ", ".join(rung + (f" ×{number}" if number > 1 else "") for rung, number in rungs.items())
+            print(f"   {minute(mail['created_at'])}  {mail['template']:16}  {mail['recipient_name']}  {told}")
+
     def resubmit(self, case: str, day: str, *answers: str, **more: Any) -> None:
         """Submit again, with an answer to each finding and a new review."""
         data = {
@@ -224,6 +276,9 @@ def walk(w: Walk) -> None:
     coking = w.list(5, "嵩岳戊焦化有限公司", "coking", "C", "B")
     unfit = w.list(6, "嵩岳己玻璃有限公司", "glass", "D", "B")
     objected = w.list(7, "嵩岳庚耐材有限公司", "refractory", "non_leading", "leading")
+    w.owed("2024-06-15")
+    w.file("list", "2024")
+    w.owed("2024-06-15")
 
     w.head("二、6 月：预评估、一企一策、开工", "2. June: pre-assessment, a plan for each, work begins")
     w.clock("2024-06-03")
@@ -233,8 +288,21 @@ def walk(w: Walk) -> None:
     w.pre_assess(unfit)
 
     w.head(
-        "三、7 月：月度跟踪与验收。一次说清全部未满足的条件",
-        "3. July: reports, acceptance; a refusal lists all that is unmet",
+        "三、企业需求：5 个工作日内答复，一件按时，一件逾期",
+        "3. Requests: 5 working days to answer; one is answered in time, one late",
+    )
+    prompt = w.ask(smooth, "funding", "能否申请治理资金？")
+    forgotten = w.ask(steel, "technical", "改造如何公示？")
+    w.clock("2024-06-06")
+    w.answer(prompt, "可以，附件已转交", late=False)
+    w.clock("2024-06-12")
+    w.answer(forgotten, "在市局网站公示", late=True)
+    for request in (prompt, forgotten):
+        w.mails(obligation=f"answer.{request}")
+
+    w.head(
+        "四、7 月：月度跟踪与验收。一次说清全部未满足的条件",
+        "4. July: reports, acceptance; a refusal lists all that is unmet",
     )
     w.clock("2024-07-16")
     w.accept(steel, "周教授", expected=409)
@@ -243,7 +311,7 @@ def walk(w: Walk) -> None:
     for case in (smooth, second, objected):
         w.accept(case)
 
-    w.head("四、二（一）超低排放改造：验收", "4. W1, the ultra-low-emission retrofit: acceptance")
+    w.head("五、二（一）超低排放改造：验收", "5. W1, the ultra-low-emission retrofit: acceptance")
     w.accept(steel, expected=409)
     w.accept(steel, grade="B", dry_run=True)
     w.amend(steel, ultra_low={"completed_on": "2024-06-28"})
@@ -252,7 +320,7 @@ def walk(w: Walk) -> None:
     w.accept(steel)
     w.accept(coking)
 
-    w.head("五、二（一）超低排放改造：快速通道", "5. W1, the retrofit: fast track")
+    w.head("六、二（一）超低排放改造：快速通道", "6. W1, the retrofit: fast track")
     declared = {"declared_on": "2024-07-16", "declaration": "我单位已达到 A 级指标要求"}
     w.event(OFFICER, cement, "fast_track", declared, expected=409)
     w.event(OFFICER, cement, "fast_track", declared | {"grade": "B"}, dry_run=True, remark="grade=B")
@@ -261,7 +329,7 @@ def walk(w: Walk) -> None:
     w.amend(cement, ultra_low={"publicised_on": "2024-07-05"})
     w.event(OFFICER, cement, "fast_track", declared)
 
-    w.head("六、8 月：省级复核；未通过；违规的取消资格", "6. August: the province checks, rejects, disqualifies")
+    w.head("七、8 月：省级复核；未通过；违规的取消资格", "7. August: the province checks, rejects, disqualifies")
     w.clock("2024-08-05")
     w.check(smooth, "2024-08-05", inspector="钱工", expected=409)
     for case in (smooth, objected):
@@ -272,7 +340,7 @@ def walk(w: Walk) -> None:
     w.event("province", unfit, "disqualify", violation)
     w.event(OFFICER, unfit, "relist", reason="申请恢复", expected=409)
 
-    w.head("七、9 月：公示与异议", "7. September: notices, and an objection")
+    w.head("八、9 月：公示与异议", "8. September: notices, and an objection")
     w.clock("2024-09-02")
     w.event(OFFICER, steel, "publish", expected=409)
     w.send(NEIGHBOUR, "GET", f"/cases/{smooth}", 404)
@@ -294,12 +362,13 @@ def walk(w: Walk) -> None:
     print(f"   200 {decided['state']}")
     w.look(objected, "rejected")
 
-    w.head("八、公示期满，自动认定", "8. The notice has run: recognised by itself")
+    w.head("九、公示期满，自动认定", "9. The notice has run: recognised by itself")
     w.clock("2024-09-10", "00:00")
     w.look(smooth, "recognised")
 
     w.head(
-        "九、再次认定报送：须逐条答复，一律再行复核", "9. Submitted again: every finding answered, always checked again"
+        "十、再次认定报送：须逐条答复，一律再行复核",
+        "10. Submitted again: every finding answered, always checked again",
     )
     w.clock("2024-09-12")
     w.resubmit(second, "2024-09-12", "台账已补齐", expected=409)
@@ -313,12 +382,15 @@ def walk(w: Walk) -> None:
     w.look(second, "recognised")
     w.look(objected, "recognised")
 
-    w.head("十、审计：何人、何时、何因", "10. The audit: who, when, why")
+    w.head("十一、邮件：本市主管收到的", "11. Mail: what the unit's supervisor got")
+    w.mails(recipient=f"supervisor.{UNIT}@example.org")
+
+    w.head("十二、审计：何人、何时、何因", "12. The audit: who, when, why")
     history = w.send("auditor", "GET", f"/audit?subject_type=case&subject={objected}&limit=200", 200, note="subject=庚")
     for entry in reversed(history["items"]):
         actor = f"{entry['actor']['name']} ({entry['actor']['role']})"
         reason = f" · {entry['reason']}" if entry["reason"] else ""
-        print(f"   {entry['at'][:16].replace('T', ' ')}  {entry['action']:17} {actor}  {entry['hash'][:8]}…{reason}")
+        print(f"   {minute(entry['at'])}  {entry['action']:17} {actor}  {entry['hash'][:8]}…{reason}")
     verified = w.send("auditor", "GET", "/audit/verify", 200)
     print(f"   200 ok={verified['ok']} · {verified['entries']} entries · broken={verified['broken']}")
     if not verified["ok"]:
@@ -353,7 +425,7 @@ def begin(http: httpx.Client, file: Path, language: str) -> Walk:
     headers = {"Authorization": f"Bearer {tokens['admin']}", "Accept-Language": language}
     programme = http.get(f"/api/v1/programmes/{PROGRAMME}", headers=headers).json()
     walk.states = {state["id"]: state["name"] for state in programme["states"]}
-    print(f"{programme['title']} · {http.base_url} · {clock['now'][:16].replace('T', ' ')}")
+    print(f"{programme['title']} · {http.base_url} · {minute(clock['now'])}")
     return walk
 
 
