@@ -19,7 +19,7 @@ RUNG = re.compile(
 _BREACHES = frozenset({"overdue", "breach"})
 # What is told only once a term is over.
 AFTERWARDS = _BREACHES | {"escalated"}
-_DAILY = "daily"
+_DAILY, _HANDED = "daily", "handed"
 
 Recipient = Literal["handler", "officer", "supervisor", "province", "enterprise"]
 
@@ -95,10 +95,14 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a ladder leans on: the aware instant at which something began to be owed, and the last day for it."""
+    """What a ladder leans on: the aware instant at which something began to be owed, and the last day for it.
+
+    `is_handed`: somebody is given it at that instant, and is told at once. A date of the plan is given to nobody.
+    """
 
     since: datetime
     due_on: date
+    is_handed: bool = True
 
     @property
     def due_at(self) -> datetime:
@@ -125,7 +129,7 @@ def climb(
 def _fixed(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours) -> Iterator[Reached]:
     """The rungs that come once, in the order of the ladder."""
     for rung in ladder.rungs:
-        if rung.id == _DAILY:
+        if rung.id == _DAILY or (rung.id == _HANDED and not term.is_handed):
             continue
         at = _instant(rung, term, calendar, hours)
         if at < term.since and rung.id in AFTERWARDS:  # over before it began: that is what has to be told first

@@ -5,7 +5,7 @@ between (`ended`). So the rows that others keep can be built anew from the histo
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from statistics import median
@@ -57,7 +57,7 @@ class Owed:
     @property
     def term(self) -> Term:
         """Its beginning and its end, for the ladder."""
-        return Term(self.since, self.due_on)
+        return Term(self.since, self.due_on, is_handed(self.id, self.subject))
 
     @property
     def due_at(self) -> datetime:
@@ -81,6 +81,25 @@ def filings(programme: Programme, calendar: Calendar, since: datetime) -> Iterat
                 f"filing.{id_}", "filing", rule.title, rule.clause, unit.code, "filing", id_, since, due_on, rule.hard,
                 provisional,
             )  # fmt: skip
+
+
+def is_handed(id_: str, subject: str) -> bool:
+    """Whether an obligation begins by something being handed to somebody: all but the filings that the plan dates."""
+    return id_ != f"filing.{subject}"
+
+
+def refiling(programme: Programme, calendar: Calendar, owed: Owed, number: int, returned_at: datetime) -> Owed:
+    """The filing `owed`, sent back (退回补正) at the aware instant `returned_at` by the entry `number` of its history.
+
+    It is owed anew with a term of its own; when it was handed in first stays as it is.
+    """
+    span = programme.spans.refiling
+    due = calendar.add(legal_day(returned_at), span.working_days)
+    title = Text(f"退回补正：{owed.title.zh}", f"sent back to be corrected: {owed.title.en}")
+    return replace(
+        owed, id=f"{owed.id}.{number}", title=title, clause=span.clause, since=returned_at, due_on=due.due_on, hard=False,
+        provisional=due.provisional,
+    )  # fmt: skip
 
 
 def filing_id(programme: Programme, unit: str, filing: Filing) -> str:
@@ -299,9 +318,11 @@ def _day(rule: DateRule, calendar: Calendar) -> tuple[date, bool]:
 # --- why it is due then ----------------------------------------------------------------------------------------------
 
 
-def span_of(programme: Programme, kind: str) -> Span | None:
-    """The span in which obligations of a kind are counted; None where a day is given."""
+def span_of(programme: Programme, kind: str, id_: str, subject: str) -> Span | None:
+    """The span in which an obligation is counted; None where a day is given."""
     spans = programme.spans
+    if kind == "filing":
+        return spans.refiling if is_handed(id_, subject) else None
     return {"answer": spans.answer, "objection": spans.objection, "notice": spans.notice}.get(kind)
 
 

@@ -233,6 +233,7 @@ class Spans:
     answer: Span
     objection: Span
     correction: Span
+    refiling: Span
 
 
 @dataclass(frozen=True, slots=True)

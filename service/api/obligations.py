@@ -119,7 +119,7 @@ def explain_obligation(
         programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
         reached = obligations.ladder_of(row, programme, desk.calendar, now)
         told = obligations.told_of(tx, obligation_id)
-        span = rules.span_of(programme, row["kind"])
+        span = rules.span_of(programme, row["kind"], row["id"], row["subject"])
         walked = desk.calendar.explain(legal_day(row["since"]), span.working_days).days if span else ()
         content = {
             "obligation": _shown(desk, row, now, here.language),

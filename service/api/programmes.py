@@ -122,7 +122,7 @@ def _shown(programme: Programme, language: str) -> dict[str, Any]:
         "events": [_event(event, language) for event in programme.events],
         "spans": {
             name: {"working_days": span.working_days, "clause": span.clause}
-            for name in ("notice", "answer", "objection", "correction")
+            for name in ("notice", "answer", "objection", "correction", "refiling")
             for span in (getattr(programme.spans, name),)
         },
         "dates": [

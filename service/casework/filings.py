@@ -29,7 +29,7 @@ _FILINGS, _CASES, _SITES = table(FilingRow), table(CaseRow), table(Enterprise)
 _VERSIONS = table(ProgrammeVersion)
 _WITH_CONTACT = WITH_SITE.add_columns(_SITES.c.contact.label("site_contact"))
 _HANDED_IN = ("submitted", "nil")
-OPEN, CLOSED = "open", "closed"
+OPEN, RETURNED, CLOSED = "open", "returned", "closed"
 # Whether it was overdue before it was handed in, by a day that may have moved since.
 _BREACHED_AT = (
     select(obligations.ROWS.c.breached_at)
@@ -218,8 +218,8 @@ def return_(desk: Desk, act: Act, filing_id: str, version: int, reason: str) -> 
     row = _locked(desk.tx, act.caller, filing_id, version)
     if row["status"] not in _HANDED_IN:
         raise FilingNotSubmitted
-    change = {"status": "returned", "return_reason": reason}
-    return _record(desk, act, row, "return", reason, {}, {"status": "returned"}, change)
+    change = {"status": RETURNED, "return_reason": reason}
+    return _record(desk, act, row, "return", reason, {}, {"status": RETURNED}, change)
 
 
 def _locked(tx: Connection, caller: Caller, filing_id: str, version: int) -> dict[str, Any]:
@@ -242,26 +242,42 @@ def _record(
     change = {**change, "version": row["version"] + 1, "head": head}
     desk.tx.execute(_FILINGS.update().where(_FILINGS.c.id == row["id"]).values(**change))
     after = {**row, **change}
-    obligations.put(desk.tx, [owed_for(desk, after, act.at)])
+    # What was sent back is handed in, or this is sent back.
+    again = [each["version"] for each in (row, after) if each["status"] == RETURNED]
+    owes = [owed_for(desk, after, act.at), *(owed_again(desk, after, number, act.at) for number in again)]
+    obligations.put(desk.tx, sorted(owes, key=lambda owed: owed["id"]))
     return after
 
 
 def owed_for(desk: Desk, row: Any, at: datetime) -> dict[str, Any]:
-    """The row of what a filing obliges to, as the filing stands at `at`.
-
-    The first receipt decides whether it was in time, also while it is sent back.
-    """
-    programme, filing = filing_of(desk, row)
-    since = _asked_since(desk, row, filing)
-    owed = next(each for each in rules.filings(programme, desk.calendar, since) if each.subject == row["id"])
+    """The row of what a filing obliges to by its date, as the filing stands at `at`: the first receipt decides."""
+    programme, owed = _by_its_date(desk, row)
     first, whose = row["first_submitted_at"], Whose(row["unit"])
     if row["status"] == CLOSED:
         closed_at = audit.at_of(desk.tx, "filing", row["id"], row["version"]) or at
         return obligations.closed(programme, owed, whose, Outcome.CLOSED, closed_at)
-    if row["status"] not in _HANDED_IN:
-        return {**obligations.opened(programme, desk.calendar, owed, whose, at), "ended_at": first}
-    is_nil_in_time = row["status"] == "nil" and first < owed.due_at
-    return obligations.closed(programme, owed, whose, Outcome.NIL if is_nil_in_time else Outcome.MET, first)
+    if first is None:
+        return obligations.opened(programme, desk.calendar, owed, whose, at)
+    was_nil = row["rows"] == "[]" and first < owed.due_at
+    return obligations.closed(programme, owed, whose, Outcome.NIL if was_nil else Outcome.MET, first)
+
+
+def owed_again(desk: Desk, row: Any, number: int, at: datetime) -> dict[str, Any]:
+    """The row of what is owed anew since the entry `number` of a filing's history sent it back, as it stands at `at`."""
+    programme, owed = _by_its_date(desk, row)
+    returned_at = audit.at_of(desk.tx, "filing", row["id"], number)
+    assert returned_at is not None
+    anew = rules.refiling(programme, desk.calendar, owed, number, returned_at)
+    if row["version"] == number:
+        return obligations.opened(programme, desk.calendar, anew, Whose(row["unit"]), at)
+    handed_in_at = audit.at_of(desk.tx, "filing", row["id"], number + 1) or at
+    return obligations.closed(programme, anew, Whose(row["unit"]), Outcome.MET, handed_in_at)
+
+
+def _by_its_date(desk: Desk, row: Any) -> tuple[Programme, Owed]:
+    programme, filing = filing_of(desk, row)
+    since = _asked_since(desk, row, filing)
+    return programme, next(each for each in rules.filings(programme, desk.calendar, since) if each.subject == row["id"])
 
 
 def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | None:

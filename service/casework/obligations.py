@@ -32,7 +32,7 @@ from service.storage.sets import sent_rows, write_set
 from service.storage.tables import Obligation, RungRow, UTCDateTime, table
 from workflows.case import Case
 from workflows.ladders import Reached, Term, climb, next_at
-from workflows.obligations import Outcome, Owed, ended, of_case, settled, wakes_at
+from workflows.obligations import Outcome, Owed, ended, is_handed, of_case, settled, wakes_at
 from workflows.programme import Programme
 from workflows.working_days import Calendar
 
@@ -176,17 +176,10 @@ class Search:
     due_to: date | None = None
 
 
-def is_breachable(row: Mapping[str, Any], programme: Programme) -> bool:
-    """Whether its day passing unmet is a failure: not of a chance or an end, nor of what was handed in once in time."""
-    return programme.ladder_by_id[row["kind"]].breaches and (
-        row["ended_at"] is None or row["ended_at"] >= row["due_at"]
-    )
-
-
 def status_of(row: Mapping[str, Any], programme: Programme, now: datetime) -> str:
     """How an obligation stands at `now`: the stored status, or overdue."""
     is_over = row["status"] == Outcome.OPEN and row["due_at"] <= now
-    return "overdue" if is_over and is_breachable(row, programme) else str(row["status"])
+    return "overdue" if is_over and programme.ladder_by_id[row["kind"]].breaches else str(row["status"])
 
 
 def begun(now: datetime) -> ColumnElement[bool]:
@@ -198,8 +191,7 @@ def begun(now: datetime) -> ColumnElement[bool]:
 def is_overdue(now: datetime, programmes: Iterable[Programme]) -> ColumnElement[bool]:
     """The condition that `status_of` decides, for rows of these programmes."""
     kinds = {ladder.id for programme in programmes for ladder in programme.ladders if ladder.breaches}
-    unkept = or_(ROWS.c.ended_at.is_(None), ROWS.c.ended_at >= ROWS.c.due_at)
-    return and_(ROWS.c.status == str(Outcome.OPEN), ROWS.c.due_at <= now, ROWS.c.kind.in_(kinds), unkept)
+    return and_(ROWS.c.status == str(Outcome.OPEN), ROWS.c.due_at <= now, ROWS.c.kind.in_(kinds))
 
 
 def search(
@@ -255,7 +247,7 @@ def told_of(tx: Connection, obligation: str) -> list[dict[str, Any]]:
 
 def term_of(row: Mapping[str, Any]) -> Term:
     """The beginning and the end of a row's term."""
-    return Term(row["since"], row["due_on"])
+    return Term(row["since"], row["due_on"], is_handed(row["id"], row["subject"]))
 
 
 def next_turn(programme: Programme, calendar: Calendar, row: Mapping[str, Any], now: datetime) -> datetime | None:

@@ -74,6 +74,11 @@ def derived(desk: Desk) -> Rows:
     found = desk.tx.execute(select(_FILINGS, _VERSIONS.c.loaded_at).join(_VERSIONS, _of_version())).mappings().all()
     for row in found:
         yield filings.owed_for(desk, row, row["loaded_at"])
+    by_id = {row["id"]: row for row in found}
+    sent_back = (_AUDIT.c.subject_type == "filing") & (_AUDIT.c.action == "return")
+    returns = select(_AUDIT.c.subject_id, _AUDIT.c.version, _AUDIT.c.at).where(sent_back).order_by(_AUDIT.c.seq)
+    for entry in desk.tx.execute(returns).all():
+        yield filings.owed_again(desk, by_id[entry.subject_id], entry.version, entry.at)
 
 
 def _of_version() -> Any:

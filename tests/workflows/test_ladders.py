@@ -24,7 +24,7 @@ def climbed(
 ) -> list[tuple[str, str]]:
     """The rungs of one ladder, each with its instant in Shanghai as tests write it."""
     programme = programme or henan().programme
-    term = Term(instant(since), date.fromisoformat(due_on))
+    term = Term(instant(since), date.fromisoformat(due_on), is_handed=ladder != "filing")
     found = climb(
         programme.ladder_by_id[ladder], term, calendar(), programme.office_hours, until=instant(until)
     )  # fmt: skip
