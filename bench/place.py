@@ -196,7 +196,7 @@ class Service:
         if self._workers == 1:
             return [self._process.pid]
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [int(pid) for pid in children]
 
     def resident_mb(self) -> list[float]:
         """The resident memory of each of them, in MB."""

@@ -241,6 +241,22 @@ def release_stale(tx: Connection, now: datetime, after: timedelta, most_attempts
     return released.rowcount
 
 
+# Made once, not with every message.
+_RECORD_SENT = (
+    MESSAGES.update()
+    .where(MESSAGES.c.id == bindparam("row_id"), MESSAGES.c.status != str(Status.SENT))
+    .values(
+        status=str(Status.SENT),
+        sent_at=bindparam("at", type_=UTCDateTime),
+        next_attempt_at=None,
+        subject=bindparam("said_as"),
+        text=bindparam("said"),
+        html=bindparam("shown"),
+        **_FREED,
+    )
+)
+
+
 def record_sent(
     tx: Connection,
     row_id: str,
@@ -254,19 +270,11 @@ def record_sent(
 
     It holds against whatever the row says meanwhile: a sender so slow that its claim was released has sent all the same.
     """
-    recorded = tx.execute(
-        MESSAGES.update()
-        .where(MESSAGES.c.id == row_id, MESSAGES.c.status != str(Status.SENT))
-        .values(
-            status=str(Status.SENT),
-            sent_at=now,
-            next_attempt_at=None,
-            subject=storable(subject),
-            text=storable(text),
-            html=None if html is None else storable(html),
-            **_FREED,
-        )
-    )
+    told = {
+        "row_id": row_id, "at": now, "said_as": storable(subject), "said": storable(text),
+        "shown": None if html is None else storable(html),
+    }  # fmt: skip
+    recorded = tx.execute(_RECORD_SENT, told)
     return recorded.rowcount == 1
 
 
@@ -364,12 +372,14 @@ def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, An
     return changed.rowcount == 1
 
 
+_FIRST_PENDING = select(MESSAGES.c.next_attempt_at).where(_IS_PENDING).order_by(MESSAGES.c.next_attempt_at).limit(1)
+_FIRST_CLAIMED = select(func.min(MESSAGES.c.claimed_at)).where(_IS_SENDING)
+
+
 def next_due_at(tx: Connection, stale_after: timedelta) -> datetime | None:
     """The earliest instant at which there is something to send or to release; it may have passed. None: never."""
-    pending = tx.execute(
-        select(MESSAGES.c.next_attempt_at).where(_IS_PENDING).order_by(MESSAGES.c.next_attempt_at).limit(1)
-    ).scalar()
-    claimed = tx.execute(select(func.min(MESSAGES.c.claimed_at)).where(_IS_SENDING)).scalar()
+    pending = tx.execute(_FIRST_PENDING).scalar()
+    claimed = tx.execute(_FIRST_CLAIMED).scalar()
     instants = [pending] if pending else []
     if claimed is not None:
         instants.append(claimed + stale_after)

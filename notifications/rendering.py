@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def render(template: str, language: str, context: Mapping[str, Any]) -> Rendered
     given = {**context, "language": language}
     try:
         subject, text, html = (
-            _environment().get_template(f"{template}/{part}").render(given)
+            _environment(language).get_template(f"{template}/{part}").render(given)
             for part in ("subject.txt", "body.txt", "body.html")
         )
         attachments = (_dates(context["calendar"], language),) if context.get("calendar") else ()
@@ -115,7 +115,8 @@ def _dates(calendar: Mapping[str, Any], language: str) -> Attachment:
 
 
 @lru_cache
-def _environment() -> Environment:
+def _environment(language: str) -> Environment:
+    """The templates as they speak one language: what every word asks for need not be looked up with every word."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,
@@ -126,8 +127,10 @@ def _environment() -> Environment:
         auto_reload=False,
         finalize=_present,
     )
-    environment.filters |= {"said": _said, "day": _day, "url": _url, "quoted": _quoted, "lines": _lines}
-    environment.globals |= {"t": _t, "by": _by, "days": _days, "term": _term}
+    environment.filters |= {"url": _url, "quoted": _quoted, "lines": _lines}
+    environment.filters |= {"said": partial(_said, language), "day": partial(_day, language)}
+    environment.globals |= {"t": partial(_t, language), "days": partial(_days, language)}
+    environment.globals |= {"by": pass_context(partial(_by, language)), "term": pass_context(partial(_term, language))}
     return environment
 
 
@@ -138,46 +141,37 @@ def _present(value: Any) -> Any:
     return value
 
 
-def _language(context: Context) -> str:
-    return str(context["language"])
+# `other` is another language than the mail's, where a template asks for one.
 
 
-@pass_context
-def _t(context: Context, zh: str, en: str) -> str:
+def _t(language: str, zh: str, en: str) -> str:
     """Of two words of a template the one in the mail's language."""
-    return en if _language(context) == "en" else zh
+    return en if language == "en" else zh
 
 
-@pass_context
-def _said(context: Context, value: Any, language: str | None = None) -> str:
-    return wording.said(value, language or _language(context))
+def _said(language: str, value: Any, other: str | None = None) -> str:
+    return wording.said(value, other or language)
 
 
-@pass_context
-def _day(context: Context, on: str, language: str | None = None) -> str:
-    return wording.day(date.fromisoformat(on), language or _language(context))
+def _day(language: str, on: str, other: str | None = None) -> str:
+    return wording.day(date.fromisoformat(on), other or language)
 
 
-@pass_context
-def _days(context: Context, count: int, language: str | None = None) -> str:
-    return wording.working_days(count, language or _language(context))
+def _days(language: str, count: int, other: str | None = None) -> str:
+    return wording.working_days(count, other or language)
 
 
-@pass_context
-def _term(context: Context, item: Mapping[str, Any], language: str | None = None) -> str:
+def _term(language: str, context: Context, item: Mapping[str, Any], other: str | None = None) -> str:
     """How the term of an item stands on the day that the mail tells of, as in: 还有 3 个工作日."""
     due_on, told_on = date.fromisoformat(item["due_on"]), date.fromisoformat(context["told_on"])
-    return wording.term(due_on, told_on, item["working_days"], language or _language(context))
+    return wording.term(due_on, told_on, item["working_days"], other or language)
 
 
-@pass_context
-def _by(context: Context, item: Mapping[str, Any], language: str | None = None) -> str:
+def _by(language: str, context: Context, item: Mapping[str, Any], other: str | None = None) -> str:
     """By when an item is due and how that stands, as in: 2024年6月15日（星期六）24:00 前，还有 3 个工作日."""
-    language = language or _language(context)
-    day = _day(context, item["due_on"], language)
-    told = f"{day}, 24:00; {_term(context, item, language)}"
-    if language == "zh":
-        told = f"{day}24:00 前，{_term(context, item, language)}"
+    language = other or language
+    day, term = _day(language, item["due_on"]), _term(language, context, item)
+    told = f"{day}24:00 前，{term}" if language == "zh" else f"{day}, 24:00; {term}"
     if item["provisional"]:
         told += (
             "（暂定：跨及尚未公布放假安排的年份）" if language == "zh" else " (provisional: not all days off are known)"

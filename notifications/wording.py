@@ -28,7 +28,8 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The text on one line: every run of blanks, tabs and newlines becomes one blank."""
-    return " ".join(clean(text).split())
+    # What is printable throughout holds nothing of what has to be cleaned away.
+    return " ".join((text if text.isprintable() else clean(text)).split())
 
 
 def storable(text: str) -> str:

@@ -72,6 +72,8 @@ def build(process: Running, *, ticking: bool = True) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        # It would ask for exporters with every request, and tell them what bodies hold.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=_operation_id,
     )
     app.state.running = process

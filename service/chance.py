@@ -1,9 +1,13 @@
 """Randomness, handed in: ids (UUID version 7, RFC 9562), salts and secrets. A rehearsal hands in a seeded source."""
 
+import random
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Self, TypeVar
+
+T = TypeVar("T")
 
 
 class Chance:
@@ -15,6 +19,11 @@ class Chance:
         self._lock = threading.Lock()
         self._millisecond = -1
         self._counter = 0
+
+    @classmethod
+    def seeded(cls, seed: str) -> Self:
+        """The same for the same seed, on every machine: for rehearsals, never for secrets."""
+        return cls(random.Random(seed).getrandbits)  # noqa: S311 repeatable is what is wanted
 
     def id(self, at: datetime) -> str:
         """A new id for something that begins at `at`."""
@@ -37,3 +46,11 @@ class Chance:
     def hex(self, bits: int) -> str:
         """`bits` (a multiple of 4) random bits in hexadecimal: a salt, a receipt, the secret of a token."""
         return f"{self._random_bits(bits):0{bits // 4}x}"
+
+    def below(self, end: int) -> int:
+        """A whole number from 0 up to `end`."""
+        return int(self.fraction() * end)
+
+    def one_of(self, choices: Sequence[T]) -> T:
+        """One of these."""
+        return choices[self.below(len(choices))]

@@ -17,6 +17,7 @@ from service.app import VERSION
 from service.casework import audit, calendars, publishing, rescheduling, revisions, tokens, verification
 from service.casework.desk import Desk
 from service.errors import ServiceError
+from service.rehearsal import run as rehearsals
 from service.running import Running, open_running
 from service.sample import seed
 from service.settings import SettingRefused, Settings
@@ -126,6 +127,36 @@ def tick(*, once: bool) -> None:
     """Do all that is due now: recognise, let lapse, tidy up. A running service ticks by itself."""
     logs.begin("info")
     click.echo(f"{scheduler.tick(_open(_settings()))} done")
+
+
+@main.command(short_help="Play a whole programme on a virtual clock.")
+@click.option("--cases", type=click.IntRange(1, 100_000), default=630, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same season.")
+@click.option("--faults", is_flag=True, help="Kill the service, take the mail server away, change the days off.")
+@click.option(
+    "--programme",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A programme file; by default the newest packaged one.",
+)
+@click.option("--database", help="An empty database to keep what happened in; by default a passing one.")
+def rehearse(*, cases: int, seed: int, faults: bool, file: Path | None, database: str | None) -> None:
+    """Play a whole programme from beginning to end, with units, enterprises, experts and the province played by a script.
+
+    It touches no other database than its own. Ends with 1 where something does not hold that must.
+    """
+    logs.begin("error")
+    source = file.read_text(encoding="utf-8") if file else list(packaged_sources().values())[-1]
+    wanted = rehearsals.Wanted(source, cases, seed, faults, database)
+    try:
+        rehearsed = rehearsals.rehearse(wanted)
+    except ProgrammeRefused as error:
+        raise Refusal("\n".join(f"{file}: {problem}" for problem in error.problems)) from error
+    except (ServiceError, SettingRefused, rehearsals.DatabaseInUse) as error:
+        raise Refusal(_said(error)) from error
+    for line in rehearsals.told(rehearsed):
+        click.echo(line)
+    sys.exit(0 if rehearsed.held else 1)
 
 
 @main.group("token")

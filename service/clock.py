@@ -1,7 +1,7 @@
 """The only reader of the clock. Real time, or a virtual time that is stored and moves only when it is told to."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -12,6 +12,8 @@ from service.storage import stamps
 from workflows.text import Text
 
 _MODE, _NOW = "clock", "virtual_now"
+# Longer than anything that has arrived takes to be written, the tries of a busy database among it.
+_ON_ITS_WAY = timedelta(minutes=1)
 
 
 class Clock(Protocol):
@@ -24,6 +26,9 @@ class Clock(Protocol):
 
     def now(self, tx: Connection, arrived: datetime | None = None) -> datetime:
         """The instant that counts: of arrival where it is known, else of this moment."""
+
+    def settled(self, tx: Connection) -> datetime:
+        """The newest instant of which everything that arrived before it has been written by now."""
 
 
 class RealClock:
@@ -39,6 +44,10 @@ class RealClock:
         """The instant of arrival, else now."""
         return arrived or datetime.now(UTC)
 
+    def settled(self, tx: Connection) -> datetime:
+        """A little while ago: what arrived in time may still be on its way through a queue."""
+        return datetime.now(UTC) - _ON_ITS_WAY
+
 
 class VirtualClock:
     """The time that stands in the database: the same for every process, still until `move`."""
@@ -52,6 +61,10 @@ class VirtualClock:
     def now(self, tx: Connection, arrived: datetime | None = None) -> datetime:
         """The stored instant."""
         return datetime.fromisoformat(stamps.get(tx, _NOW) or "")
+
+    def settled(self, tx: Connection) -> datetime:
+        """The stored instant: it stands still while anything is on its way."""
+        return self.now(tx)
 
     def now_locked(self, tx: Connection) -> datetime:
         """The stored instant, which nobody else moves until this transaction ends."""

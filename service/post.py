@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -14,14 +13,11 @@ from notifications.channels.webhook import WebhookChannel, networks
 from notifications.delivery import STALE_AFTER, Delivered, Hours, deliver
 from notifications.outbox import Claimed
 from service.casework.desk import Books
-from service.casework.letters import Links
+from service.casework.links import Links, links_of
 from service.casework.webhooks import secrets_of
 from service.clock import Clock
 from service.settings import Settings
 from service.storage.db import Database
-
-# These go at any hour: somebody is late already.
-_URGENT = frozenset({"breach"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,7 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
         str(outbox.Channel.EMAIL): choose(settings.mail, sender=settings.mail_from),
         str(outbox.Channel.WEBHOOK): WebhookChannel(secrets_of(db), allowed=networks(settings.webhook_networks)),
     }
-    host = urlsplit(settings.base_url).hostname or "localhost"
-    return Post(name, channels, Links(settings.base_url.rstrip("/"), host))
+    return Post(name, channels, links_of(settings.base_url))
 
 
 def run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
@@ -66,7 +61,7 @@ def _office_hours(books: Books, tx: Connection) -> Hours:
     programme = max((each.programme for each in books.programmes.newest(tx)), key=lambda each: each.year)
 
     def opens(message: Claimed, at: datetime) -> datetime:
-        if message.channel != outbox.Channel.EMAIL or message.template in _URGENT:
+        if message.channel != outbox.Channel.EMAIL or message.context.get("urgent"):
             return at
         return programme.office_hours.open_from(calendar, at)
 

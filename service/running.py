@@ -40,10 +40,10 @@ class Running:
     ticks: Ticks = field(default_factory=lambda: Ticks(clocks.monotonic()))
 
 
-def open_running(settings: Settings, chance: Chance | None = None) -> Running:
-    """Open a migrated database. Raises ClockMismatch, DatabaseAway, ChannelRefused."""
+def open_running(settings: Settings, chance: Chance | None = None, db: Database | None = None) -> Running:
+    """Open a migrated database, or use `db`. Raises ClockMismatch, DatabaseAway, ChannelRefused."""
     chance = chance or Chance()
-    db = Database(settings.database_url)
+    db = db or Database(settings.database_url)
     try:
         post = open_post(settings, db, chance.hex(64))
         with db.reading() as tx:
@@ -52,4 +52,5 @@ def open_running(settings: Settings, chance: Chance | None = None) -> Running:
     except BaseException:
         db.close()
         raise
-    return Running(settings, db, clock, Books(Programmes(), Calendars(), chance), bytes.fromhex(secret), post)
+    books = Books(Programmes(), Calendars(), chance, links=post.links)
+    return Running(settings, db, clock, books, bytes.fromhex(secret), post)

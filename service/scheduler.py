@@ -76,7 +76,8 @@ def _cases(process: Running) -> int:
 
 def _reminders(process: Running) -> int:
     with process.db.transaction() as tx:
-        return reminders.sweep(Desk(tx, process.books), process.post.links, process.clock.now(tx))
+        # Who answered in time is not told that he is late, though the answer is still being written.
+        return reminders.sweep(Desk(tx, process.books), process.post.links, process.clock.settled(tx))
 
 
 @dataclass(frozen=True, slots=True)

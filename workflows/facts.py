@@ -43,7 +43,7 @@ class Facts:
     open_objections: int = 0
     notice_id: str | None = None
     before: Case | None = None
-    rested_on: str | None = None
+    rested_on: Text | None = None
 
     @property
     def today(self) -> date:

@@ -17,7 +17,8 @@ RUNG = re.compile(
 )
 # With one of these a ladder says that passing its date is a failure and not just an end.
 _BREACHES = frozenset({"overdue", "breach"})
-_AFTERWARDS = _BREACHES | {"escalated"}
+# What is told only once a term is over.
+AFTERWARDS = _BREACHES | {"escalated"}
 _DAILY = "daily"
 
 Recipient = Literal["handler", "officer", "supervisor", "province", "enterprise"]
@@ -56,7 +57,7 @@ class Rung:
 
     `t-7`: seven days before the due day; `working-day-3`: on the third working day; `handed`: at once; `due`: on the day;
     `breach`: the moment the day is over, at whatever hour; `overdue`: on the first working day after it, `escalated`: on
-    the `after`-th; `daily`: on each. `required`: nobody can switch it off.
+    the `after`-th; `daily`: on each working day after that moment's. `required`: nobody can switch it off.
     """
 
     __pydantic_config__: ClassVar[Any] = FORBID
@@ -116,7 +117,7 @@ def climb(
     found = [reached for reached in _fixed(ladder, term, calendar, hours) if reached.at <= until]
     for rung in ladder.rungs:
         if rung.id == _DAILY:
-            days = _working_days_after(term.due_on, calendar, legal_day(until))
+            days = _working_days_after(_broken_on(term), calendar, legal_day(until))
             found += (_daily(rung, on, hours) for on in days)
     return tuple(sorted((each for each in found if term.since <= each.at <= until), key=lambda each: each.at))
 
@@ -127,9 +128,14 @@ def _fixed(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours) -
         if rung.id == _DAILY:
             continue
         at = _instant(rung, term, calendar, hours)
-        if at < term.since and rung.id in _AFTERWARDS:  # over before it began: that is what has to be told first
+        if at < term.since and rung.id in AFTERWARDS:  # over before it began: that is what has to be told first
             at = term.since if rung.id == "breach" else hours.open_from(calendar, term.since)
         yield Reached(rung.id, at, rung)
+
+
+def _broken_on(term: Term) -> date:
+    """The day that begins when the term is over: of that the breach itself tells."""
+    return term.due_on + timedelta(days=1)
 
 
 def _daily(rung: Rung, on: date, hours: OfficeHours) -> Reached:
@@ -163,7 +169,7 @@ def next_at(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours, 
         instants.append(max(term.due_at, term.since))
     if any(rung.id == _DAILY for rung in ladder.rungs):
         begins = max(after, term.since - timedelta(microseconds=1))
-        from_ = max(term.due_on, legal_day(begins) - timedelta(days=1))
+        from_ = max(_broken_on(term), legal_day(begins) - timedelta(days=1))
         on = calendar.add(from_, 1).due_on
         if hours.opening(on) <= begins:
             on = calendar.add(on, 1).due_on

@@ -95,6 +95,8 @@ class Lifecycle:
         self._guards = {event.name: _bound(event.guards) for event in programme.events}
         self._waits = self._openings()
         self._needs = {event.name: _needed(event) for event in programme.events}
+        recognising = programme.event_of_kind("recognise")
+        self._recognised = recognising.target if recognising else None
         self._machine = Machine(
             model=None,
             states=[MachineState(UNLISTED), *(MachineState(state.id) for state in programme.states)],
@@ -213,8 +215,7 @@ class Lifecycle:
 
     def is_recognised(self, case: Case) -> bool:
         """Whether the case stands where recognition leads."""
-        event = self.programme.event_of_kind("recognise")
-        return event is not None and case.state == event.target
+        return self._recognised is not None and case.state == self._recognised
 
     def diagram(self, language: str = "zh") -> str:
         """The machine as Mermaid text, its states and events labelled in `language`."""
@@ -334,7 +335,7 @@ def _judge_window(ask: Ask, reason: str | None) -> tuple[Flag | None, list[Reaso
     if not outside or reason is not None:
         return flag, []
     window, event = ask.event.window, quoted(ask.event.title)
-    zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"至 {window.to} 止"
+    zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"截至 {window.to}"
     en_when = f"{window.from_} to {window.to}" if window.from_ else f"the time until {window.to}"
     return None, [
         ask.reason(

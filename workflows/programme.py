@@ -302,7 +302,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One of the forms that units file: its columns between the common first ones and the remark."""
+    """One of the forms that units file: its columns between the common first ones and the remark.
+
+    `rests_on`: the events whose data it carries, which are not corrected any more once it is filed.
+    """
 
     __pydantic_config__: ClassVar[Any] = FORBID
     id: str
@@ -312,6 +315,7 @@ class Form:
     row: Literal["case", "measure", "case_month", "site"]
     columns: Annotated[tuple[Column, ...], MinLen(1)]
     signed: bool = False
+    rests_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

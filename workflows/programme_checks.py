@@ -54,6 +54,7 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "result_until": ("result",),
     "findings_answered": ("answers",),
     "reviewed_anew": ("reviewed_on",),
+    "checked_anew": ("checked_on",),
 }
 
 
@@ -325,6 +326,9 @@ def _guard_fits_the_event(key: str, event: Event, use: GuardUse, told: Any) -> I
 
 
 def _filings_fit_the_forms(programme: Programme) -> Iterator[str]:
+    for each in programme.forms:
+        for index, event in enumerate(each.rests_on):
+            yield from _unknown(f"forms.{each.id}.rests_on[{index}]", "event", event, programme.event_by_name)
     for index, filing in enumerate(programme.filings):
         yield from _unknown(f"filings[{index}].form", "form", filing.form, programme.form_by_id)
         form = programme.form_by_id.get(filing.form)

@@ -248,7 +248,7 @@ def read_history(request: Request, caller: Annotated[Caller, reading("cases.read
     with process.db.reading() as tx:
         stands = cases.read(tx, caller, case_id)
         rows = audit.history(tx, "case", case_id)
-    return answered(request, {"items": [shown.entry(row) for row in rows], "next": None}, version=stands.version)
+    return answered(request, {"items": shown.history(rows), "next": None}, version=stands.version)
 
 
 @router.post(

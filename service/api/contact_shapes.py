@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.api.schemas import Code, Email, Sent
@@ -24,6 +24,12 @@ def _kind(value: str) -> str:
 ObligationKind = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(KINDS)})]
 Muted = Annotated[list[ObligationKind], Field(max_length=50)]
 Digest = Annotated[bool, Field(strict=True)]
+
+
+class ConfirmationSent(Sent):
+    """The code that was mailed to a contact; without it, one is mailed."""
+
+    code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")] | None = None
 
 
 class UnitContactSent(Sent):

@@ -9,7 +9,14 @@ from starlette.responses import Response
 from service.access import Act, Caller
 from service.api import openapi, paging
 from service.api.cases import Cursor, Filter, Limit
-from service.api.contact_shapes import Duty, UnitContactGot, UnitContactPage, UnitContactPatch, UnitContactSent
+from service.api.contact_shapes import (
+    ConfirmationSent,
+    Duty,
+    UnitContactGot,
+    UnitContactPage,
+    UnitContactPatch,
+    UnitContactSent,
+)
 from service.api.door import (
     Calling,
     Change,
@@ -131,6 +138,29 @@ def amend_contact(
 
     def do(desk: Desk, act: Act) -> Answer:
         row = contacts.amend(desk, act, contact_id, change.version, patch, reason)
+        (shown,) = _shown(desk.tx, [row])
+        return answer(shown, version=row["version"])
+
+    return change.make(do)
+
+
+@router.post(
+    "/{contact_id}/confirm",
+    response_model=UnitContactGot,
+    responses={**openapi.CHANGES, **openapi.TAGGED},
+    dependencies=[Depends(kept_by_caller)],
+)
+def confirm_contact(
+    change: Annotated[Change, changing("contacts.keep", version_of)], contact_id: ContactId, sent: ConfirmationSent
+) -> Response:
+    """Without a code: mail one to the address. With that code: the address is confirmed."""
+    links = change.process.post.links
+
+    def do(desk: Desk, act: Act) -> Answer:
+        if sent.code is None:
+            row = contacts.send_code(desk, act, contact_id, change.version, links)
+        else:
+            row = contacts.confirm(desk, act, contact_id, change.version, sent.code)
         (shown,) = _shown(desk.tx, [row])
         return answer(shown, version=row["version"])
 

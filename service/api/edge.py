@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import cache
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import clock
 from service.api.errors import problem_response
 from service.chance import Chance
+from service.connections import WHOLE
 from service.errors import NotFound, ServiceError, TooLarge, TooManyRequests, TooSlow
 from service.settings import Settings
 
@@ -25,6 +27,7 @@ _log = structlog.get_logger("service.requests")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUESTS = Counter("jinji_requests_total", "Requests answered.", ["method", "status"])
 _SECONDS = Histogram("jinji_request_seconds", "Seconds from arrival to the head of the answer.", ["method"])
+_requests, _seconds = cache(_REQUESTS.labels), cache(_SECONDS.labels)
 
 
 class Edge:
@@ -77,11 +80,14 @@ class Edge:
                 return message
             if complete:  # the only news still to come is that the client has gone
                 return await receive()
-            try:
-                async with asyncio.timeout(self._body_seconds - (clock.monotonic() - began)):
-                    message = await receive()
-            except TimeoutError:
-                raise TooSlow from None
+            if WHOLE in scope:
+                message = await receive()
+            else:
+                try:
+                    async with asyncio.timeout(self._body_seconds - (clock.monotonic() - began)):
+                        message = await receive()
+                except TimeoutError:
+                    raise TooSlow from None
             if message["type"] == "http.request":
                 complete = not message.get("more_body", False)
                 if complete:
@@ -116,8 +122,8 @@ class Edge:
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-    _REQUESTS.labels(method, status).inc()
-    _SECONDS.labels(method).observe(seconds)
+    _requests(method, status).inc()
+    _seconds(method).observe(seconds)
     _log.info(
         "request",
         request_id=scope["jinji_request_id"],

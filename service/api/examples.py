@@ -177,6 +177,10 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
         "province": ("A supervisor of the province", {
             "unit": "410000", "duty": "supervisor", "name": "王处", "email": "supervisor@example.org"}),
     },
+    "confirm_contact": {
+        "send": ("Mail a code to the address", {}),
+        "confirm": ("Enter the code that came", {"code": "482915"}),
+    },
     "amend_contact": {
         "person": ("Somebody else", {"name": "陈工", "email": "chen@example.org", "reason": "人员调整"}),
         "mails": ("Fewer mails", {"digest": True, "muted": ["measure", "report"]}),
@@ -385,6 +389,7 @@ GOT: dict[str, Any] = {
     "search_contacts": _page(_OFFICER),
     "enter_contact": _OFFICER,
     "read_contact": _OFFICER,
+    "confirm_contact": {**_OFFICER, "version": 2},
     "amend_contact": {**_OFFICER, "name": "陈工", "email": "chen@example.org", "version": 2},
     "remove_contact": {**_OFFICER, "version": 2},
     "open_notice": _NOTICE,

@@ -1,4 +1,4 @@
-"""Examples of what is sent and got of filings, obligations and the board."""
+"""Examples of what is sent and got of filings, obligations, messages and the board."""
 
 from typing import Any
 
@@ -41,7 +41,25 @@ _STANDING = {
 }  # fmt: skip
 
 # What comes back when it goes well, by operation.
+_MESSAGE: dict[str, Any] = {
+    "id": "0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e60", "channel": "email", "template": "reminder",
+    "recipient": "li@example.org", "recipient_name": "李明", "language": "zh", "unit": "410100", "status": "sent",
+    "attempts": 1, "message_id": "<0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e60@jinji.example.org>",
+    "created_at": "2024-05-24T08:30:00+08:00", "next_attempt_at": None, "sent_at": "2024-05-24T08:30:00+08:00",
+    "last_error": None, "rungs": [{"obligation": "filing.henan-2024.410100.list.2024", "rung": "t-7"}],
+}  # fmt: skip
+_LETTER = {
+    **_MESSAGE, "subject": "【即将到期】报送附件 1 培育清单：2024年5月31日（星期五），还有 5 个工作日",
+    "text": "李明：\n\n下列事项即将到期，请按时办理。\n", "html": "<p>李明：</p>",
+}  # fmt: skip
+
 GOT: dict[str, Any] = {
+    "search_messages": {"items": [_MESSAGE], "next": None},
+    "read_message": _LETTER,
+    "retry_message": {
+        **_LETTER, "status": "pending", "attempts": 0, "sent_at": None, "subject": None, "text": None, "html": None,
+        "next_attempt_at": "2024-05-24T08:40:00+08:00", "last_error": "the mail server is away",
+    },
     "search_filings": {"items": [_LINE], "next": None},
     "read_filing": _FILING,
     "submit_filing": _FILING,

@@ -183,6 +183,7 @@ _TAGS = {
     "contacts": "The officers to whom mail goes.",
     "notices": "Publication of results and the decision of objections.",
     "filings": "What units hand the province: forms for periods, frozen when handed in.",
+    "messages": "Mails and webhooks: to whom, what, when, and another try.",
     "obligations": "Who owes what by when, how it stands, and why it is due then.",
     "board": "How far the province and each unit are, and who is behind.",
     "public": "What needs no token.",

@@ -1,6 +1,6 @@
 """How things are shown to REST clients: plain values, instants with +08:00."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,8 @@ def case(stands: Standing, programme: Programme) -> dict[str, Any]:
     flags = list(facts.flags)
     if takes_emergency_cuts(programme, facts, stands.site):
         flags.append("emergency_cuts")
+    if row.get("stalled"):  # the scheduler's turn came and was refused: the offers say why
+        flags.append("stalled")
     return {
         "id": facts.id,
         "programme": facts.programme,
@@ -110,6 +112,13 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         "hash": row["hash"],
         "request_id": row["request_id"],
     }
+
+
+def history(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of a case, each with the version of the one that corrects it, if any."""
+    told = [entry(row) for row in rows]
+    corrected = {each["data"]["corrects"]: each["version"] for each in told if "corrects" in each["data"]}
+    return [{**each, "corrected_by": corrected.get(each["version"])} for each in told]
 
 
 def notice(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -114,12 +114,14 @@ def _count_cases(desk: Desk, programme: Programme, areas: Mapping[str, Standing]
 
 
 def _count_obligations(desk: Desk, programme: Programme, areas: Mapping[str, Standing], now: datetime) -> None:
-    """What each owes, and what became of it; what is closed did not have to be met."""
+    """What each owes, and what became of it. What is closed did not have to be met, unless its term was over before."""
     is_overdue = obligations.is_overdue(now, [programme])
-    status = case((is_overdue, "overdue"), else_=_OWED.c.status).label("shown")
+    was_broken = (_OWED.c.status == str(Outcome.CLOSED)) & _OWED.c.breached_at.is_not(None)
+    status = case((is_overdue, "overdue"), (was_broken, str(Outcome.MET_LATE)), else_=_OWED.c.status).label("shown")
+    is_counted = (_OWED.c.status != str(Outcome.CLOSED)) | was_broken
     statement = (
         select(_OWED.c.unit, status, func.count())
-        .where(_OWED.c.programme == programme.id, obligations.begun(now), _OWED.c.status != str(Outcome.CLOSED))
+        .where(_OWED.c.programme == programme.id, obligations.begun(now), is_counted)
         .group_by(_OWED.c.unit, status)
     )
     for unit, shown, number in desk.tx.execute(statement):

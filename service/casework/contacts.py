@@ -11,16 +11,20 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
+from notifications import outbox
+from notifications.outbox import NewMessage
 from service import access
-from service.access import Act, Caller
+from service.access import Act, Caller, hashed
 from service.casework import audit, private
 from service.casework.desk import Desk
+from service.casework.links import Links
 from service.errors import Malformed, NotFound, NotYourRole, VersionStale
 from service.storage.tables import Contact, table
 from workflows.faults import fault
 from workflows.programme import Role
 
 _CONTACTS = table(Contact)
+_CODE_DIGITS = 6
 _THERE = _CONTACTS.c.removed_at.is_(None)
 _TOLD = ("unit", "duty", "language", "digest", "muted")
 
@@ -117,6 +121,49 @@ def remove(desk: Desk, act: Act, contact_id: str, versions: frozenset[int] | Non
     if versions is not None and row["version"] not in versions:
         raise VersionStale.unless_quoted(versions, row["version"])
     return _changed(desk, act, row, "remove", {"removed_at": act.at}, {}, {"removed": True})
+
+
+def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links) -> dict[str, Any]:
+    """Mail the contact a code, by which its address is confirmed; its row. An earlier code is good no more.
+
+    Raises NotFound, NotYourRole, VersionStale.
+    """
+    row = _locked(desk, act.caller, contact_id)
+    if row["version"] != version:
+        raise VersionStale(version=row["version"])
+    code = f"{int(desk.chance.hex(64), 16) % 10**_CODE_DIGITS:0{_CODE_DIGITS}}"
+    row = _changed(desk, act, row, "send_code", {"confirmation_hash": hashed(f"{contact_id}:{code}")}, {}, {})
+    person = private.read(desk.tx, {row["person"]})[row["person"]]
+    programmes = [each.programme for each in desk.books.programmes.newest(desk.tx)]
+    programme = max(programmes, key=lambda each: each.year)
+    unit = next(
+        (each.unit_by_code[row["unit"]] for each in programmes if row["unit"] in each.unit_by_code), programme.province
+    )
+    context = {
+        "programme": {"zh": programme.title.zh, "en": programme.title.en},
+        "sender": {"zh": programme.province.name.zh, "en": programme.province.name.en},
+        "unit": {"zh": unit.name.zh, "en": unit.name.en}, "code": code, "link": links.to("contacts", contact_id),
+    }  # fmt: skip
+    message = NewMessage(
+        id=desk.chance.id(act.at), key=f"confirm:{contact_id}:{row['version']}", template="confirm_address",
+        recipient=person["email"], recipient_name=person["name"], created_at=act.at, context=context,
+        language=row["language"], unit=row["unit"],
+    )  # fmt: skip
+    outbox.enqueue(desk.tx, [message], domain=links.domain)
+    return row
+
+
+def confirm(desk: Desk, act: Act, contact_id: str, version: int, code: str) -> dict[str, Any]:
+    """Confirm the address by the code that was mailed there; its row. Raises as `send_code`, and Malformed."""
+    row = _locked(desk, act.caller, contact_id)
+    if row["version"] != version:
+        raise VersionStale(version=row["version"])
+    if row["confirmation_hash"] is None or hashed(f"{contact_id}:{code}") != row["confirmation_hash"]:
+        raise Malformed(
+            fault("wrong_code", "code", "验证码不对，请核对最近一封邮件", "not the code of the newest mail")
+        )
+    columns = {"confirmation_hash": None, "confirmed_at": act.at}
+    return _changed(desk, act, row, "confirm", columns, {}, {"confirmed": True})
 
 
 def _locked(desk: Desk, caller: Caller, contact_id: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from service.casework.calendars import Calendars
+from service.casework.links import Links, links_of
 from service.casework.programmes import Programmes
 from service.casework.receivers import Receiver, Receivers
 from service.chance import Chance
@@ -15,12 +16,13 @@ from workflows.working_days import Calendar
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is the same for every use-case of a process: programmes, calendars, webhooks, the source of chance."""
+    """What is the same for every use-case of a process: programmes, calendars, webhooks, chance, where links lead."""
 
     programmes: Programmes
     calendars: Calendars
     chance: Chance
     receivers: Receivers = field(default_factory=Receivers)
+    links: Links = field(default_factory=lambda: links_of("http://localhost"))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from notifications.outbox import NewMessage
 from service.casework import audit
 from service.casework.addressees import Addressee
 from service.casework.desk import Desk
-from service.casework.letters import Letters, Links
+from service.casework.letters import Letters
+from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage.sets import sent_rows, write_set
 from workflows.obligations import Outcome
@@ -77,7 +78,9 @@ class _Mails:
         """Write the mails, then the claims that point to them."""
         for person, tellings in _by_person(self.alone):
             for key, several in _at_once(person, tellings, self.now):
-                self._claim(several, self._message(person, key, [(each.row, each.rung) for each in several]))
+                is_urgent = any(each.rung == "breach" for each in several)
+                items = [(each.row, each.rung) for each in several]
+                self._claim(several, self._message(person, key, items, is_urgent=is_urgent))
         moved = [each for person, tellings in _by_person(self.day) for each in self._today(person, tellings)]
         outbox.enqueue(self.desk.tx, self.messages, domain=self.domain)
         for earlier, message in moved:
@@ -108,8 +111,10 @@ class _Mails:
     def _rewritten(self, message: str, items: Sequence[Item]) -> bool:
         return outbox.rewrite(self.desk.tx, message, *self._worded(items))
 
-    def _message(self, person: Addressee, key: str, items: Sequence[Item]) -> str:
+    def _message(self, person: Addressee, key: str, items: Sequence[Item], *, is_urgent: bool = False) -> str:
         template, context = self._worded(items)
+        if is_urgent:
+            context = {**context, "urgent": True}  # for the post: it may leave at any hour
         message = NewMessage(
             id=self.desk.chance.id(self.now), key=key, template=template, recipient=person.email,
             recipient_name=person.name, created_at=self.now, context=context, language=person.language, unit=person.unit,

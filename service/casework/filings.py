@@ -13,7 +13,7 @@ from service.access import Act, Caller, filings_seen
 from service.casework import audit, obligations, private
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
-from service.casework.standing import WITH_SITE, standing
+from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, UTCDateTime, table
@@ -279,6 +279,25 @@ def _asked_since(desk: Desk, row: Any, filing: Filing) -> datetime:
 def _asks(programme: Programme, unit: str, filing: Filing) -> bool:
     asked = ((each.form, each.period) for each in programme.filings)
     return unit in programme.unit_by_code and (filing.form, filing.period) in asked
+
+
+def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | None:
+    """The newest filing of the unit that was handed in since the case's last event and carries what that event said."""
+    last = stands.case.last_event
+    resting = {form.id: form for form in programme.forms if last is not None and last.event in form.rests_on}
+    if last is None or not resting:
+        return None
+    wanted = (
+        (_FILINGS.c.programme == programme.id) & (_FILINGS.c.unit == stands.case.unit) & _FILINGS.c.form.in_(resting)
+        & (_FILINGS.c.status == "submitted") & (_FILINGS.c.submitted_at >= last.at)
+    )  # fmt: skip
+    filed = desk.tx.execute(select(_FILINGS).where(wanted).order_by(_FILINGS.c.submitted_at.desc())).mappings()
+    code = stands.row["site_credit_code"]
+    for row in filed:
+        if any(line.get("credit_code") == code for line in from_json(row["rows"])):
+            form = resting[row["form"]]
+            return Text(f"{form.number} {row['period']} 已报备", f"{form.title.en} of {row['period']} was filed")
+    return None
 
 
 def is_late(row: Any) -> bool | None:

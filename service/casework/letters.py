@@ -1,7 +1,6 @@
 """What a reminder says: from rows to the context that a template of `notifications` is filled with."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic_core import from_json
 from sqlalchemy import select
 
 from service.casework.desk import Desk
+from service.casework.links import Links
 from service.storage.tables import CaseRow, Enterprise, Request, table
 from workflows.obligations import stage_at
 from workflows.programme import Programme
@@ -28,18 +28,6 @@ REQUEST_KINDS: Mapping[str, Text] = {
     "policy": Text("政策", "policy"),
     "other": Text("其他", "other"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where links of mails lead, and the domain of Message-IDs and of calendar UIDs."""
-
-    base: str
-    domain: str
-
-    def to(self, noun: str, thing: str) -> str:
-        """The address of a thing."""
-        return f"{self.base}/api/v1/{noun}/{thing}"
 
 
 class Letters:

@@ -5,7 +5,7 @@ does to notices and to the ledger.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, ledger, notices, obligations, receivers
+from service.casework import audit, calendars, filings, ledger, notices, obligations, receivers, results
 from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
@@ -175,9 +175,9 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
         raise command.malformed
     if event is None:
         raise Malformed(_unknown_event(lifecycle, command.event))
-    command = replace(command, act=command.act.not_before(stands.row["head_at"]))
-    decision = _decide(desk, lifecycle, event, command, stands, notice)
-    return _record(desk, command, decision, stands, lifecycle, batch)
+    act = command.act.not_before(stands.row["head_at"])
+    decision = _decide(desk, lifecycle, event, act, command, stands, notice)
+    return _record(desk, act, command, decision, stands, lifecycle, batch)
 
 
 def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
@@ -188,9 +188,9 @@ def _unknown_event(lifecycle: Lifecycle, said: Any) -> Reason:
 
 
 def _decide(
-    desk: Desk, lifecycle: Lifecycle, event: Event, command: Command, stands: Standing, notice: str | None
+    desk: Desk, lifecycle: Lifecycle, event: Event, act: Act, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
-    facts = _facts_of(desk, command.act, stands, lifecycle.needs(event.name), event=event, notice=notice)
+    facts = _facts_of(desk, act, stands, lifecycle.needs(event.name), event=event, notice=notice)
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -223,6 +223,7 @@ def _facts_of(
     """Everything the rules may know; what costs a query is asked only where a guard of the event, or offer, needs it."""
     case = stands.case
     before = None
+    rested_on = None
     notice_id = None
     open_objections = 0
     if "open_objections" in needed and case.notice is not None:
@@ -231,6 +232,9 @@ def _facts_of(
         notice_id = notice or desk.chance.id(act.at)
     if event is not None and event.kind == "correct":
         before = _before_last_event(desk.tx, stands)
+    if "rested_on" in needed:
+        programme = desk.lifecycle(case.programme, case.programme_version).programme
+        rested_on = filings.resting_on(desk, programme, stands)
     return Facts(
         case=case,
         actor=Actor(act.caller.name, act.caller.role),
@@ -240,6 +244,7 @@ def _facts_of(
         open_objections=open_objections,
         notice_id=notice_id,
         before=before,
+        rested_on=rested_on,
     )
 
 
@@ -252,10 +257,13 @@ def _open_objections(tx: Connection, case: Case) -> int:
 def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
     """The case as it stood before its last event, from its history; None where it has only been listed."""
     rows = audit.history(tx, "case", stands.case.id)
-    moves = [index for index, row in enumerate(rows) if row["action"] != "amend"]
-    if len(moves) < 2:
-        return None
-    return replay(audit.changes_of(rows[: moves[-1]]))
+    before = [row for row in rows if row["version"] < _last_event(rows)["version"]]
+    return replay(audit.changes_of(before)) if before else None
+
+
+def _last_event(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The newest entry of a case that is an event and no amendment by hand."""
+    return next(row for row in reversed(history) if row["action"] != "amend")
 
 
 def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
@@ -265,20 +273,21 @@ def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
 
 
 def _record(
-    desk: Desk, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
+    desk: Desk, act: Act, command: Command, decision: Decision, stands: Standing, lifecycle: Lifecycle, batch: _Batch
 ) -> Applied:
     event = decision.event
-    entry, after = next_entry(
-        desk, command.act, stands, decision.after, event.name, command.data, command.reason,
-        undone=event.kind == "correct",
-    )  # fmt: skip
+    undone = event.kind == "correct"
+    data = command.data
+    if undone:
+        data = {**data, "corrects": _last_event(audit.history(desk.tx, "case", stands.case.id))["version"]}
+    entry, after = next_entry(desk, act, stands, decision.after, event.name, data, command.reason, undone=undone)
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
-    batch.publications.note(command.act, decision, after)
+    batch.publications.note(act, decision, after)
     recognised = lifecycle.is_recognised(decision.after)
     if recognised != lifecycle.is_recognised(decision.before):
-        batch.graded.append((command.act, decision, recognised))
+        batch.graded.append((act, decision, recognised))
     stands.row, stands.case, stands.document = after.row, after.case, after.document
     return Applied(after, audit.entry_id(entry), entry["hash"])
 
@@ -332,6 +341,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
         owes = [batch.owes[name] for name in sorted(batch.owes)]
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
         _tell(desk, batch.touched.values())
+        results.tell(desk, batch.touched.values())
     batch.publications.write(desk)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)

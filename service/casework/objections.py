@@ -215,7 +215,7 @@ def _require_no_part(desk: Desk, act: Act, stands: Standing, until: datetime) ->
                     ),
                     programme.cites.persons,
                     None,
-                    Role.UNIT,
+                    act.caller.role,
                     until,
                 ),
             ),

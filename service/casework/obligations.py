@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     literal,
     literal_column,
     or_,
@@ -127,6 +128,9 @@ def _upsert(statement: Any) -> Any:
     changed["status"] = case((is_late, str(Outcome.MET_LATE)), else_=new["status"])
     changed["sequence"] = ROWS.c.sequence + case((ROWS.c.due_on != new["due_on"], 1), else_=0)
     changed["trouble"] = None
+    # Met late before any sweep had its turn: the term ended unmet all the same.
+    was_late = case((new["status"] == str(Outcome.MET_LATE), new["due_at"]))
+    changed["breached_at"] = func.coalesce(ROWS.c.breached_at, was_late)
     return statement.on_conflict_do_update(index_elements=["id"], set_=changed)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from service.access import Act
 from service.casework import audit, filings, moves, objections, obligations, programmes, reminders, rescheduling
 from service.casework.desk import Desk
-from service.casework.letters import Links
+from service.casework.links import Links
 from service.casework.obligations import ROWS
 from service.casework.rescheduling import Correction, Moved
 from service.casework.standing import WITH_SITE, Standing, standing

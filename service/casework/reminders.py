@@ -6,7 +6,7 @@ The day's rungs of one person go in one mail; a breach goes at once and at any h
 office hours.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +19,12 @@ from service.casework import audit, digests, obligations, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.digests import Telling
-from service.casework.letters import Links
+from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.storage import locks
 from service.storage.sets import sent_rows, write_set
-from workflows.ladders import Reached, climb
+from workflows.ladders import AFTERWARDS, Reached, climb
 from workflows.programme import Programme
 from workflows.working_days import legal_day
 
@@ -98,7 +98,9 @@ class _Round:
         programme = self.desk.lifecycle(row["programme"], row["programme_version"]).programme
         ladder, calendar, hours = programme.ladder_by_id[row["kind"]], self.desk.calendar, programme.office_hours
         term = obligations.term_of(row)
-        reached = climb(ladder, term, calendar, hours, until=self.now)
+        reached = [
+            each for each in climb(ladder, term, calendar, hours, until=self.now) if _concerns(each, row, programme)
+        ]
         row["trouble"] = None
         row["next_at"] = obligations.next_turn(programme, calendar, row, self.now)
         if reached:
@@ -132,6 +134,11 @@ class _Round:
         hours = self.desk.lifecycle(row["programme"], row["programme_version"]).programme.office_hours
         opens_at = hours.opening(self.desk.calendar.add(legal_day(self.now), 1).due_on)
         row["next_at"] = min(opens_at, row["next_at"] or opens_at)
+
+
+def _concerns(reached: Reached, row: Mapping[str, Any], programme: Programme) -> bool:
+    """Whether a rung speaks of the row as it is: what was handed in once in time and sent back is not overdue."""
+    return reached.rung.id not in AFTERWARDS or obligations.is_breachable(row, programme)
 
 
 def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Reached, Addressee]]:

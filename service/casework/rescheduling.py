@@ -17,7 +17,8 @@ from service.access import Act
 from service.casework import audit, obligations, reminders, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
-from service.casework.letters import Letters, Links
+from service.casework.letters import Letters
+from service.casework.links import Links
 from service.casework.obligations import ROWS, Whose
 from service.storage.tables import CaseRow, FilingRow, Objection, table
 from workflows.obligations import Owed

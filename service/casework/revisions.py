@@ -13,7 +13,7 @@ from sqlalchemy import select
 from service.access import Act
 from service.casework import audit, calendars, moves, rescheduling
 from service.casework.desk import Desk
-from service.casework.letters import Links
+from service.casework.links import Links
 from service.casework.rescheduling import Correction, Held, Moved
 from service.casework.standing import Standing
 from service.storage.tables import Notice, Objection, Request, table

@@ -23,7 +23,8 @@ _BUSY = frozenset({"40P01", "40001", "55P03"})
 class Database:
     """One engine. `reading()` and `transaction()` give a connection; nobody else commits."""
 
-    def __init__(self, url: str, *, pool_size: int = 12) -> None:
+    def __init__(self, url: str, *, pool_size: int = 12, lasting: bool = True) -> None:
+        """`lasting=False`: what is committed need not outlive a power cut, as of a database that is thrown away."""
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
@@ -35,7 +36,7 @@ class Database:
         self.engine: Engine = create_engine(self.url, **options)
         self._glances = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", _prepare_sqlite if lasting else _prepare_passing_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @property
@@ -93,6 +94,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself: see _begin_sqlite
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_passing_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    _prepare_sqlite(connection, record)
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,6 +11,9 @@ from pydantic_core import to_json
 from sqlalchemy import Column, Connection, Executable, String, bindparam, cast, func
 from sqlalchemy.dialects.postgresql import JSON
 
+# The texts of many rows stand in memory several times over on their way.
+_SENT_AT_ONCE = 100
+
 
 def sent_rows(place: int, columns: Mapping[str, Any]) -> Any:
     """The columns of the rows that `write_set` sends to PostgreSQL in this place: by name, the column each is for."""
@@ -35,4 +38,6 @@ def write_set(
         for statement, rows in by_row:
             tx.execute(statement, rows)
     else:
-        tx.execute(by_set, {f"rows_{place}": to_json(rows).decode() for place, (_, rows) in enumerate(by_row)})
+        for first in range(0, max(len(rows) for _, rows in by_row), _SENT_AT_ONCE):
+            parts = [rows[first : first + _SENT_AT_ONCE] for _, rows in by_row]
+            tx.execute(by_set, {f"rows_{place}": to_json(rows).decode() for place, rows in enumerate(parts)})

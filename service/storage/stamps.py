@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from service.storage.tables import Stamp, table
 
 _STAMPS = table(Stamp)
+# Made once: a virtual clock is read here with every message.
+_GET = select(_STAMPS.c.value).where(_STAMPS.c.name == bindparam("name"))
 
 
 def get(tx: Connection, name: str) -> str | None:
     """The value, or None where none was put."""
-    value: str | None = tx.execute(select(_STAMPS.c.value).where(_STAMPS.c.name == name)).scalar()
+    value: str | None = tx.execute(_GET, {"name": name}).scalar()
     return value
 
 
 def get_locked(tx: Connection, name: str) -> str | None:
     """The value, kept from changes by others until this transaction ends."""
-    value: str | None = tx.execute(select(_STAMPS.c.value).where(_STAMPS.c.name == name).with_for_update()).scalar()
+    value: str | None = tx.execute(_GET.with_for_update(), {"name": name}).scalar()
     return value
 
 

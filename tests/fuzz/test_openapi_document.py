@@ -25,7 +25,7 @@ SEMANTIC = {
     "in_the_future", "not_in_notice", "repeated_case", "repeated_number", "reason_required", "out_of_range",
     "finish_before_start", "nothing_amended", "findings_missing", "findings_unexpected", "review_in_the_past",
     "unknown_handler", "unit_fixed", "cursor_refused", "idempotency_key_reused", "one_person_each", "mixed_alphabets",
-    "unit_missing", "wrong_address", "private_address", "wrong_secret", "unknown_document",
+    "unit_missing", "wrong_address", "private_address", "wrong_secret", "unknown_document", "wrong_code",
     # Characters of the higher planes that are assigned to nothing: no pattern lists them.
     "unprintable_text",
 }  # fmt: skip

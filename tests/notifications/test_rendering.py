@@ -65,7 +65,7 @@ def leaves(value: Any, language: str) -> Iterator[str]:
 
 
 def test_the_templates_of_the_service_are_there() -> None:
-    wanted = {"reminder", "digest", "breach", "request_received", "correction", "result"}
+    wanted = {"reminder", "digest", "breach", "request_received", "correction", "result", "confirm_address"}
     assert set(rendering.names()) == wanted
 
 

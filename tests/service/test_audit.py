@@ -68,7 +68,7 @@ def test_every_chain_is_whole_and_can_be_recomputed_from_outside(world: World) -
         assert [entry["prev"] for entry in chain] == [None, *(entry["hash"] for entry in chain[:-1])]
     assert world.case(case)["head"] == chains["case", case][-1]["hash"]
     assert {kind for kind, _ in chains} == {
-        "case", "enterprise", "notice", "token", "calendar", "programme", "clock",
+        "case", "enterprise", "notice", "token", "calendar", "programme", "clock", "obligation",
     }  # fmt: skip
     assert _verified(world, case) == {"ok": True, "entries": len(chains["case", case]), "broken": []}
     assert _verified(world, "nothing") == {"ok": True, "entries": 0, "broken": []}

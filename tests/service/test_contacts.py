@@ -1,11 +1,12 @@
 """Contacts: who keeps and sees them, what the audit holds of them, and whom the sweep finds."""
 
+import re
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from service import sample
+from service import sample, scheduler
 from service.casework import contacts
 from service.storage.tables import AuditEntry, Contact, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
@@ -235,3 +236,23 @@ def test_the_sample_has_somebody_for_every_duty_everywhere(
     assert [(item["unit"], item["duty"]) for item in items] == wanted
     assert all(item["email"].endswith("@example.org") and item["confirmed_at"] for item in items)
     assert len({item["email"] for item in items}) == len(items)
+
+
+def test_an_address_is_confirmed_by_the_code_that_was_mailed_there(world: World) -> None:
+    body = {"unit": ZHENGZHOU, "duty": "officer", "name": "王办", "email": "wang@example.org"}
+    contact = world.call(OFFICER, "POST", "/contacts", body).json()
+    asked = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {}, version=1)
+    assert (asked.status_code, asked.json()["confirmed_at"]) == (200, None)
+    scheduler.deliver(world.running)
+    (line,) = world.call(OFFICER, "GET", "/messages?template=confirm_address").json()["items"]
+    mail = world.call(OFFICER, "GET", f"/messages/{line['id']}").json()
+    code = re.search(r"验证码：(\d{6})", mail["text"])[1]  # type: ignore[index]
+    wrong = world.call(
+        OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {"code": f"{(int(code) + 1) % 10**6:06}"}, version=2
+    )
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "wrong_code")
+    right = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {"code": code}, version=2)
+    assert right.json()["confirmed_at"] == "2024-05-20T09:00:00+08:00"
+    assert world.call("auditor", "GET", f"/audit/verify?subject={contact['id']}").json()["ok"]
+    moved = world.call(OFFICER, "PATCH", f"/contacts/{contact['id']}", {"email": "wang2@example.org"}, version=3)
+    assert moved.json()["confirmed_at"] is None

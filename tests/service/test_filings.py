@@ -225,3 +225,13 @@ def test_a_new_version_of_a_programme_opens_what_it_adds(world: World) -> None:
         filings.open_all(desk, desk.books.programmes.get(tx, "henan-2024").programme, act.at)
     found = world.call(OFFICER, "GET", "/filings?form=emergency_list").json()["items"]
     assert [each["period"] for each in found] == ["2024", "2025"]
+
+
+def test_an_event_that_a_filing_rests_on_is_not_corrected(world: World) -> None:
+    case = world.listed()
+    world.planned(case)
+    filing = f"henan-2024.{ZHENGZHOU}.plan.2024"
+    version = world.call(OFFICER, "GET", f"/filings/{filing}").json()["version"]
+    filed = world.call(OFFICER, "POST", f"/filings/{filing}/submit", {}, version=version)
+    assert (filed.status_code, filed.json()["status"]) == (200, "submitted")
+    assert world.refused(f"second officer {ZHENGZHOU}", case, "correct", reason="填错") == {"rested_on"}

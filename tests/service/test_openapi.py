@@ -16,6 +16,7 @@ from service.casework.desk import Books
 from service.casework.programmes import Programmes
 from service.chance import Chance
 from service.clock import RealClock
+from service.post import open_post
 from service.running import Running
 from service.settings import Settings
 from service.storage.db import Database
@@ -30,9 +31,8 @@ OPEN = ("/api/v1/public/", "/api/v1/calendar.ics", "/health/", "/metrics")
 def _document() -> dict[str, Any]:
     """The document of an application that is never started: no database is asked."""
     settings = Settings(database_url="sqlite:///none.db")
-    process = Running(
-        settings, Database(settings.database_url), RealClock(), Books(Programmes(), Calendars(), Chance()), b""
-    )
+    db, books = Database(settings.database_url), Books(Programmes(), Calendars(), Chance())
+    process = Running(settings, db, RealClock(), books, b"", open_post(settings, db, "nobody"))
     return build(process, ticking=False).openapi()
 
 

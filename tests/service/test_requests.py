@@ -300,7 +300,7 @@ def test_an_answer_in_the_last_moment_of_the_term_is_in_time(world: World) -> No
 def test_a_breach_is_a_fact_of_its_own_instant_that_a_late_answer_does_not_erase(world: World) -> None:
     world.at("2024-09-27T10:00:00+08:00")
     request = _open(world, enterprise=_site(world))
-    world.at("2024-10-14T12:00:00+08:00")
+    world.passes_unseen("2024-10-14T12:00:00+08:00")
     assert _sweep(world, request) == [request["id"]]
     assert _sweep(world, request) == []  # a second sweep changes nothing
     breached = _read(world, request)
@@ -317,7 +317,7 @@ def test_a_breach_is_a_fact_of_its_own_instant_that_a_late_answer_does_not_erase
 
 def test_a_late_answer_before_any_sweep_records_the_breach_itself(world: World) -> None:
     request = _open(world, enterprise=_site(world))
-    world.at("2024-05-28T00:00:00+08:00")  # the very end of the term
+    world.passes_unseen("2024-05-28T00:00:00+08:00")  # the very end of the term
     told = _answer(world, request).json()
     assert (told["late"], told["breached_at"], told["version"]) == (True, "2024-05-28T00:00:00+08:00", 3)
     opened, breach, answer = _history(world, request)
@@ -331,7 +331,7 @@ def test_many_breaches_are_recorded_at_once_and_none_before_its_time(world: Worl
     early = [_open(world, enterprise=site) for _ in range(3)]
     world.at("2024-05-21")
     later = _open(world, enterprise=site)
-    world.at("2024-05-28T00:00:00+08:00")
+    world.passes_unseen("2024-05-28T00:00:00+08:00")
     assert _sweep(world, later, *early) == [each["id"] for each in early]
     assert [_read(world, each)["state"] for each in (*early, later)] == ["overdue"] * 3 + ["open"]
     assert world.call("auditor", "GET", "/audit/verify").json()["ok"]
@@ -340,7 +340,7 @@ def test_many_breaches_are_recorded_at_once_and_none_before_its_time(world: Worl
 def test_sweeps_at_once_record_a_breach_once(world: World) -> None:
     site = _site(world)
     overdue = [_open(world, enterprise=site) for _ in range(20)]
-    world.at("2024-06-03")
+    world.passes_unseen("2024-06-03T09:00:00+08:00")
     together = Barrier(4)
 
     def sweep(_: int) -> list[str]:

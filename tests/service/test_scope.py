@@ -44,6 +44,7 @@ MAY = {
     ("GET", "/api/v1/contacts"): "APUD",
     ("POST", "/api/v1/contacts"): "APU",
     ("GET", "/api/v1/contacts/{contact_id}"): "APUD",
+    ("POST", "/api/v1/contacts/{contact_id}/confirm"): "AU",
     ("PATCH", "/api/v1/contacts/{contact_id}"): "AU",
     ("DELETE", "/api/v1/contacts/{contact_id}"): "AU",
     ("POST", "/api/v1/notices"): "U",
@@ -58,6 +59,9 @@ MAY = {
     ("GET", "/api/v1/obligations/{obligation_id}"): "APUXED",
     ("GET", "/api/v1/obligations/{obligation_id}/explain"): "APUXED",
     ("GET", "/api/v1/board"): "APUD",
+    ("GET", "/api/v1/messages"): "APUD",
+    ("GET", "/api/v1/messages/{message_id}"): "APUD",
+    ("POST", "/api/v1/messages/{message_id}/retry"): "APU",
     ("POST", "/api/v1/feeds"): "APU",
     ("GET", "/api/v1/feeds"): "APU",
     ("DELETE", "/api/v1/feeds/{feed_id}"): "APU",
@@ -104,13 +108,15 @@ def _things(world: World, unit: str) -> dict[str, str]:
     (objection,) = world.call(officer, "GET", "/objections").json()["items"]
     contact = {"unit": unit, "duty": "handler", "name": "刘工", "email": "handler@example.org"}
     contact_id = world.call(officer, "POST", "/contacts", contact).json()["id"]
+    world.call(officer, "POST", f"/contacts/{contact_id}/confirm", {}, version=1)
+    (message,) = world.call(officer, "GET", "/messages?template=confirm_address").json()["items"]
     need = {"case": case, "kind": "technical", "text": "请指导"}
     request_id = world.call(officer, "POST", "/requests", need).json()["id"]
     feed = world.call(officer, "POST", "/feeds", {}).json()["id"]
     hook = {"url": "https://hooks.example.org/", "events": ["case.moved"]}
     webhook = world.call(officer, "POST", "/webhooks", hook).json()["id"]
     return {
-        "feed_id": feed, "webhook_id": webhook, "request_id": request_id, "contact_id": contact_id,
+        "message_id": message["id"], "feed_id": feed, "webhook_id": webhook, "request_id": request_id, "contact_id": contact_id,
         "case_id": case, "site_id": world.case(case)["enterprise"]["id"], "objection_id": objection["id"],
         "notice_id": notice, "receipt": lodged.json()["receipt"], "programme_id": "henan-2024", "day": "2024-10-01",
         "filing_id": f"henan-2024.{unit}.list.2024", "obligation_id": f"notice.{case}",

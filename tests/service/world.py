@@ -13,6 +13,7 @@ from service.access import SYSTEM, Act
 from service.app import build
 from service.casework import tokens
 from service.casework.desk import Desk
+from service.clock import VirtualClock
 from service.running import Running, open_running
 from service.sample import credit_code
 from service.settings import Settings
@@ -73,6 +74,13 @@ class World:
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()
         return told
+
+    def passes_unseen(self, instant: str) -> None:
+        """The clock goes on while no process is up, so that nothing ticks."""
+        clock = self.running.clock
+        assert isinstance(clock, VirtualClock)
+        with self.running.db.transaction() as tx:
+            clock.move(tx, datetime.fromisoformat(instant))
 
     def now(self) -> datetime:
         """The virtual instant."""

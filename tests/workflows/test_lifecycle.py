@@ -30,6 +30,7 @@ from workflows.facts import Actor, Facts, Site
 from workflows.guards import GUARDS
 from workflows.lifecycle import Decision, Refused, replay
 from workflows.programme import Role
+from workflows.text import Text
 
 DESIGN = {
     "list": {None: "listed"},
@@ -619,7 +620,11 @@ def test_r4_a_correction_is_not_corrected() -> None:
 
 
 def test_r4_a_correction_is_refused_where_something_rests_on_the_event() -> None:
-    reasons = Walk().to("accepted").refusal("correct", at="2024-07-21", by=SECOND, reason="更正", rested_on="抽签 d1")
+    reasons = (
+        Walk()
+        .to("accepted")
+        .refusal("correct", at="2024-07-21", by=SECOND, reason="更正", rested_on=Text("抽签 d1", "draw d1"))
+    )
     assert set(reasons) == {"rested_on"}
 
 

@@ -130,6 +130,19 @@ def _reviewed_anew(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
         )  # fmt: skip
 
 
+def _checked_anew(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    if ask.data is None or ask.case.acceptance is None:
+        return
+    accepted_on = legal_day(ask.case.acceptance.accepted_at)
+    if ask.data.checked_on < accepted_on:
+        yield ask.reason(
+            "check_too_old",
+            f"复核须在本次验收或再次报送（{accepted_on}）之后进行，不能用此前的复核",
+            f"a check is made after what it checks was accepted or submitted again ({accepted_on}), not before",
+            clause, field="data.checked_on",
+        )  # fmt: skip
+
+
 # --- notice, recognition, lapse ---------------------------------------------------------------------------------------
 
 
@@ -190,6 +203,7 @@ GUARDS: Mapping[str, Guard] = {
     "not_fast_tracked": Guard(_not_fast_tracked),
     "passed_over_by_draw": Guard(_passed_over_by_draw),
     "findings_answered": Guard(_findings_answered),
+    "checked_anew": Guard(_checked_anew),
     "reviewed_anew": Guard(_reviewed_anew),
     "notice_over": Guard(_notice_over, opens=_notice_end),
     "no_open_objection": Guard(_no_open_objection, needs=frozenset({"open_objections"})),

@@ -89,8 +89,8 @@ def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
         )  # fmt: skip
     if ask.facts.rested_on:
         said = Text(
-            f"已有后续事项以此为依据（{ask.facts.rested_on}），不能更正",
-            f"something rests on it already ({ask.facts.rested_on})",
+            f"已有后续事项以此为依据（{ask.facts.rested_on.zh}），不能更正",
+            f"something rests on it already ({ask.facts.rested_on.en})",
         )
         yield Reason("rested_on", said, clause)
 
