@@ -280,6 +280,23 @@ def _by_its_date(desk: Desk, row: Any) -> tuple[Programme, Owed]:
     return programme, next(each for each in rules.filings(programme, desk.calendar, since) if each.subject == row["id"])
 
 
+def _asked_since(desk: Desk, row: Any, filing: Filing) -> datetime:
+    """When the first version that asks for a filing was published, of those up to the one by which it is asked for."""
+    up_to = (_VERSIONS.c.programme == row["programme"]) & (_VERSIONS.c.version <= row["programme_version"])
+    versions = select(_VERSIONS.c.version, _VERSIONS.c.loaded_at).where(up_to).order_by(_VERSIONS.c.version)
+    found: Iterator[datetime] = (
+        loaded_at
+        for version, loaded_at in desk.tx.execute(versions).all()
+        if _asks(desk.lifecycle(row["programme"], version).programme, row["unit"], filing)
+    )
+    return next(found)
+
+
+def _asks(programme: Programme, unit: str, filing: Filing) -> bool:
+    asked = ((each.form, each.period) for each in programme.filings)
+    return unit in programme.unit_by_code and (filing.form, filing.period) in asked
+
+
 def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | None:
     """The newest filing of the unit that was handed in since the case's last event and carries what that event said."""
     last = stands.case.last_event
@@ -297,23 +314,6 @@ def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | Non
             form = resting[row["form"]]
             return Text(f"{form.number} {row['period']} 已报备", f"{form.title.en} of {row['period']} was filed")
     return None
-
-
-def _asked_since(desk: Desk, row: Any, filing: Filing) -> datetime:
-    """When the first version that asks for a filing was published, of those up to the one by which it is asked for."""
-    up_to = (_VERSIONS.c.programme == row["programme"]) & (_VERSIONS.c.version <= row["programme_version"])
-    versions = select(_VERSIONS.c.version, _VERSIONS.c.loaded_at).where(up_to).order_by(_VERSIONS.c.version)
-    found: Iterator[datetime] = (
-        loaded_at
-        for version, loaded_at in desk.tx.execute(versions).all()
-        if _asks(desk.lifecycle(row["programme"], version).programme, row["unit"], filing)
-    )
-    return next(found)
-
-
-def _asks(programme: Programme, unit: str, filing: Filing) -> bool:
-    asked = ((each.form, each.period) for each in programme.filings)
-    return unit in programme.unit_by_code and (filing.form, filing.period) in asked
 
 
 def is_late(row: Any) -> bool | None:
