@@ -310,14 +310,14 @@ def put_off(tx: Connection, row_id: str, by: str, until: datetime) -> bool:
 
 
 def retry(tx: Connection, row_id: str, now: datetime) -> bool:
-    """Let a message that failed, or that waits for its next attempt, be tried at once, and as often as a new one.
+    """Let a message that failed, or that waits for its next attempt, be tried at once; its tries are counted on.
 
     False for any other: one that was sent is never sent again.
     """
     changed = tx.execute(
         MESSAGES.update()
         .where(MESSAGES.c.id == row_id, MESSAGES.c.status.in_((str(Status.FAILED), str(Status.PENDING))))
-        .values(status=str(Status.PENDING), attempts=0, next_attempt_at=now)
+        .values(status=str(Status.PENDING), next_attempt_at=now)
     )
     return changed.rowcount == 1
 

@@ -1,7 +1,8 @@
 """The post: hands the outbox to its channels, in office hours of working days; a breach and a webhook at any hour."""
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -22,11 +23,14 @@ from service.storage.db import Database
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The channels of one process, and the name under which it claims messages."""
+    """The channels of one process, and the name under which it claims messages. One run at a time uses them: the ticker's
+    and that of somebody who moves the clock would close each other's connections, and release each other's claims.
+    """
 
     name: str
     channels: Mapping[str, Channel]
     links: Links
+    alone: threading.Lock = field(default_factory=threading.Lock)
 
 
 def open_post(settings: Settings, db: Database, name: str) -> Post:
@@ -40,6 +44,11 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
 
 def run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
     """Send what is due now; what failed for now is tried again later."""
+    with post.alone:
+        return _run(post, db, clock, books)
+
+
+def _run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
     with db.reading() as tx:
         at = outbox.next_due_at(tx, STALE_AFTER)
         if at is None or at > clock.now(tx):

@@ -18,13 +18,16 @@ CURSOR_SECRET = "cursor_secret"  # noqa: S105 the name of a stamp
 
 @dataclass(slots=True)
 class Ticks:
-    """When this process ticked last, by the monotonic clock, how often, and whether the newest try raised."""
+    """When this process ticked last, by the monotonic clock, how often, and whether the newest try raised; and when the
+    database refused a request last.
+    """
 
     begun: float
     last: float | None = None
     count: int = 0
     done: int = 0
     failed: bool = False
+    refused: float | None = None
 
 
 @dataclass(slots=True)

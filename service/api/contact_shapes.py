@@ -29,7 +29,7 @@ Digest = Annotated[bool, Field(strict=True)]
 class ConfirmationSent(Sent):
     """The code that was mailed to a contact; without it, one is mailed."""
 
-    code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")] | None = None
+    code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{10}$")] | None = None
 
 
 class UnitContactSent(Sent):

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service import errors
+from service import clock, errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
@@ -206,6 +206,9 @@ def install(app: FastAPI) -> None:
         if isinstance(error, Replayed):
             headers = {**error.answer.headers, "Idempotent-Replayed": "true"}
             return Response(error.answer.body, error.answer.status, headers)
+        if isinstance(error, errors.DatabaseAway):
+            request.app.state.running.ticks.refused = clock.monotonic()
+            _log.error("database refused", code=error.code, path=request.url.path, why=str(error.__cause__ or ""))
         return problem_response(request, error)
 
     @app.exception_handler(RequestValidationError)

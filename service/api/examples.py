@@ -179,7 +179,7 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
     },
     "confirm_contact": {
         "send": ("Mail a code to the address", {}),
-        "confirm": ("Enter the code that came", {"code": "482915"}),
+        "confirm": ("Enter the code that came", {"code": "4829150037"}),
     },
     "amend_contact": {
         "person": ("Somebody else", {"name": "陈工", "email": "chen@example.org", "reason": "人员调整"}),

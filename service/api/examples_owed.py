@@ -57,7 +57,7 @@ GOT: dict[str, Any] = {
     "search_messages": {"items": [_MESSAGE], "next": None},
     "read_message": _LETTER,
     "retry_message": {
-        **_LETTER, "status": "pending", "attempts": 0, "sent_at": None, "subject": None, "text": None, "html": None,
+        **_LETTER, "status": "pending", "attempts": 3, "sent_at": None, "subject": None, "text": None, "html": None,
         "next_attempt_at": "2024-05-24T08:40:00+08:00", "last_error": "the mail server is away",
     },
     "search_filings": {"items": [_LINE], "next": None},

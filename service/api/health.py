@@ -47,7 +47,12 @@ def _database(process: Running) -> dict[str, object]:
             found, wanted = migrations.revision(tx), migrations.newest()
     except ServiceError as error:
         return {"ok": False, "why": error.code}
-    return {"ok": found == wanted, "revision": found, "wanted": wanted}
+    # One that is read but takes no writes, its disk full, shows only in what it refused.
+    refused = process.ticks.refused
+    was_refused = (
+        refused is not None and clock.monotonic() - refused < _SILENT_INTERVALS * process.settings.tick_seconds
+    )
+    return {"ok": found == wanted and not was_refused, "revision": found, "wanted": wanted, "refused": was_refused}
 
 
 def _ticker(process: Running) -> dict[str, object]:

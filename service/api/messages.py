@@ -50,7 +50,7 @@ class MessageLine(Got):
 
 
 class MessageGot(MessageLine):
-    """A message with its text as it was sent; null until it has left."""
+    """A message with its text as it was sent; null until it has left, and always where it carries a secret."""
 
     subject: str | None
     text: str | None
@@ -83,8 +83,13 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# What only whoever opens the mailbox may know.
+_SECRET = frozenset({"confirm_address"})
+
+
 def _shown_whole(row: dict[str, Any]) -> dict[str, Any]:
-    return {**_shown(row), "subject": row["subject"], "text": row["text"], "html": row["html"]}
+    parts = ("subject", "text", "html")
+    return {**_shown(row), **{part: None if row["template"] in _SECRET else row[part] for part in parts}}
 
 
 def version_of(tx: Connection, caller: Caller, path: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ from workflows.faults import fault
 from workflows.programme import Role
 
 _CONTACTS = table(Contact)
-_CODE_DIGITS = 6
+_CODE_DIGITS = 10  # too many to try
 _THERE = _CONTACTS.c.removed_at.is_(None)
 _TOLD = ("unit", "duty", "language", "digest", "muted")
 

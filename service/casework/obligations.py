@@ -58,10 +58,11 @@ class Whose:
 
 def opened(programme: Programme, calendar: Calendar, owed: Owed, whose: Whose, at: datetime) -> dict[str, Any]:
     """The row of something that is owed, as known at `at`."""
-    begins = max(at, owed.since) - _MOMENT  # a rung may stand at the very beginning
+    # A rung may stand at the very beginning; one that was reached before anybody entered it is told at once.
+    first = wakes_at(programme, calendar, owed, owed.since - _MOMENT)
     return {
         **_row(programme, owed, whose), "status": str(Outcome.OPEN), "ended_at": None,
-        "next_at": wakes_at(programme, calendar, owed, begins),
+        "next_at": first and max(first, at),
     }  # fmt: skip
 
 

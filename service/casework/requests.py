@@ -75,6 +75,13 @@ def enter(desk: Desk, act: Act, sent: NewRequest) -> dict[str, Any]:
         raise Malformed(
             fault("in_the_future", "received_at", "收到时间不得晚于现在", "it cannot have been received later than now")
         )
+    if legal_day(received_at).year < of.programme.year:
+        raise Malformed(
+            fault(
+                "before_programme", "received_at", f"不得早于本方案所在的 {of.programme.year} 年",
+                f"not before {of.programme.year}, the year of the programme",
+            )
+        )  # fmt: skip
     request_id = desk.chance.id(act.at)
     handler = contacts.first_with(desk.tx, of.unit, "handler")
     owed = rules.answer(of.programme, desk.calendar, request_id, of.unit, received_at)

@@ -81,7 +81,8 @@ def _address_faults(url: str, allowed: Sequence[IpNetwork]) -> Iterable[Reason]:
     """What is wrong with an address by itself. A name is judged when it is looked up, each time something is sent."""
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        _ = parsed.host  # a name that IDNA cannot read is found out only here
+    except (httpx.InvalidURL, UnicodeError):
         parsed = httpx.URL()
     is_plain = parsed.scheme == "http" and bool(allowed)
     port = parsed.port if parsed.port is not None else 443

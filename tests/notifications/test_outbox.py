@@ -251,7 +251,7 @@ def test_only_what_has_not_left_is_tried_anew(db: Database, message: Make, statu
         tx.execute(MESSAGES.update().values(status=status, attempts=7, next_attempt_at=None))
         assert outbox.retry(tx, new.id, NOW + HOUR) is may
     stored = row(db, new.id)
-    expected = ("pending", 0, NOW + HOUR) if may else (status, 7, None)
+    expected = ("pending", 7, NOW + HOUR) if may else (status, 7, None)
     assert (stored["status"], stored["attempts"], stored["next_attempt_at"]) == expected
 
 

@@ -181,11 +181,11 @@ def test_r2_what_was_sent_back_is_owed_anew_with_a_term_of_its_own_and_the_first
     assert actions == ["submit", "return", "submit"]
 
 
-def test_what_came_late_and_was_sent_back_is_overdue_again(world: World) -> None:
+def test_what_came_late_stays_late_when_it_is_sent_back(world: World) -> None:
     world.at("2024-06-03")
     _submit(world)
     assert _return(world).status_code == 200
-    assert _owed(world)["status"] == "overdue"
+    assert [each["status"] for each in _all_owed(world)] == ["met_late", "open"]
 
 
 def test_only_what_was_handed_in_is_sent_back_and_only_with_a_reason(world: World) -> None:
