@@ -1,8 +1,9 @@
 """The post: hands the outbox to its channels, in office hours of working days; a breach and a webhook at any hour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -26,11 +27,15 @@ _URGENT = frozenset({"breach"})
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The channels of one process, and the name under which it claims messages."""
+    """The channels of one process, the name under which it claims messages, and who may use both now.
+
+    A channel keeps a line open and is no use to two at once: the ticker, and whoever moves a virtual clock.
+    """
 
     name: str
     channels: Mapping[str, Channel]
     links: Links
+    alone: Lock = field(default_factory=Lock)
 
 
 def open_post(settings: Settings, db: Database, name: str) -> Post:
@@ -50,14 +55,15 @@ def run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
         if at is None or at > clock.now(tx):
             return Delivered()
         hours = _office_hours(books, tx)
-    return deliver(
-        db.transaction,
-        post.channels,
-        clock.now,
-        by=post.name,
-        jitter=lambda: books.chance.fraction() * 2 - 1,
-        hours=hours,
-    )
+    with post.alone:
+        return deliver(
+            db.transaction,
+            post.channels,
+            clock.now,
+            by=post.name,
+            jitter=lambda: books.chance.fraction() * 2 - 1,
+            hours=hours,
+        )
 
 
 def _office_hours(books: Books, tx: Connection) -> Hours:
