@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --p
 
 # Bounds for the runs that could go on for ever.
 FUZZ_SECONDS ?= 120
-CRASH_SECONDS ?= 120
+CRASH_SECONDS ?= 420
 # More for pytest, as in: make test ARGS='-k draw'
 ARGS ?=
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import limit, pages, place
+from bench import limit, pages, place, sweep
 from bench.load import Batches, Measured, Same, Singles, drive, request
 from bench.place import Filled, serving
 from service.settings import Settings
@@ -16,6 +16,7 @@ from tests.postgres import Server
 
 _CONNECTIONS = 16
 _BATCH = 500
+_PARTS = "postgresql,sqlite,audit,sweep"
 _OPTIONS = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -30,7 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is taken (default 3)")
     parser.add_argument("--cases", type=int, default=1000, help="cases of each of four units (default 1000)")
     parser.add_argument("--audit", type=int, default=1_000_000, help="entries of the large audit (default a million)")
-    parser.add_argument("--only", help="parts, by comma: postgresql, sqlite, audit", default="postgresql,sqlite,audit")
+    parser.add_argument("--only", help=f"parts, by comma: {_PARTS}", default=_PARTS)
     return parser.parse_args()
 
 
@@ -182,6 +183,9 @@ def main() -> None:
             lines += _audit(server, options)
     if "sqlite" in parts:
         lines += _sqlite(options)
+    if "sweep" in parts:
+        with Server(durable=True, options=_OPTIONS) as server:
+            lines += sweep.compare(server, options.rounds)
     machine = f"{os.cpu_count()} cores, load {begun:.1f} before and {os.getloadavg()[0]:.1f} at the end"
     print(f"\nPython {platform.python_version()}, {machine}; medians of {options.rounds}, {options.seconds:g} s each.")
     print("\n".join(lines))

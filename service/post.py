@@ -55,13 +55,9 @@ def _run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
             return Delivered()
         hours = _office_hours(books, tx)
     return deliver(
-        db.transaction,
-        post.channels,
-        clock.now,
-        by=post.name,
-        jitter=lambda: books.chance.fraction() * 2 - 1,
+        db.transaction, post.channels, clock.now, by=post.name, jitter=lambda: books.chance.fraction() * 2 - 1,
         hours=hours,
-    )
+    )  # fmt: skip
 
 
 def _office_hours(books: Books, tx: Connection) -> Hours:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -22,7 +23,10 @@ class _Controller(Controller):
 
 
 class Sink:
-    """`replies` gives the reply to a step (connect, MAIL, RCPT, DATA) for an address; None lets it pass."""
+    """`replies` gives the reply to a step (connect, MAIL, RCPT, DATA) for an address; None lets it pass.
+
+    `arrived` is called with a letter kept and its sender not yet answered.
+    """
 
     def __init__(
         self,
@@ -41,8 +45,10 @@ class Sink:
         self.logins: list[bytes] = []
         self.secured: list[bool] = []
         self.replies = replies or {}
+        self.arrived: Callable[[], None] = lambda: None
         self._login = login
-        more: dict[str, Any] = {"enable_SMTPUTF8": smtputf8, "data_size_limit": size}
+        # Named, so that it does not ask a resolver for its own name on each connection.
+        more: dict[str, Any] = {"enable_SMTPUTF8": smtputf8, "data_size_limit": size, "server_hostname": "sink.example"}
         if starttls is not None:
             more |= {"tls_context": starttls, "require_starttls": True}
         if login is not None:
@@ -112,4 +118,5 @@ class Sink:
             self.sessions.add(id(session))
             assert server.transport is not None
             self.secured.append(server.transport.get_extra_info("ssl_object") is not None)
+            self.arrived()
         return reply

@@ -1,14 +1,11 @@
 """`jinji serve` as processes: its port, its workers, its sample, and the walk-through against it."""
 
-import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,51 +18,15 @@ from service.running import Running, open_running
 from service.sample import seed
 from service.settings import Settings
 from tests.service.conftest import CLOCK
+from tests.service.processes import ROOT, free_port, until_it_serves
+from tests.service.processes import serving as running
 
-ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 60.0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def _serving(database_url: str, folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """`jinji serve` in a process group of its own, and the port on which it is to listen."""
-    port = _free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JINJI_")}
-    environment |= {
-        "JINJI_DATABASE_URL": database_url, "JINJI_CLOCK": CLOCK, "JINJI_PORT": str(port), "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "serve", *words], cwd=folder, env=environment, start_new_session=True,
-        text=True, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process, port
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def _until_it_serves(process: subprocess.Popen[str], count: int = 1) -> None:
-    """Wait until so many processes have told that they serve."""
-    assert process.stderr is not None
-    told = 0
-    while told < count:
-        line = process.stderr.readline()
-        assert line, "the service ended before it served"
-        told += json.loads(line)["event"] == "serving"
 
 
 def _workers_of(process: subprocess.Popen[str], count: int) -> list[int]:
     """The ids of the workers, when all of them have told that they serve."""
-    _until_it_serves(process, count)
+    until_it_serves(process, count)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(child) for child in children]
 
@@ -79,7 +40,7 @@ def _is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_port_where_a_service_listens_is_not_shared_with_another(shared: bool) -> None:
-    settings = Settings(port=_free_port())
+    settings = Settings(port=free_port())
     with serving.listen(settings, shared=shared) as first:
         first.listen()
         with pytest.raises(serving.CannotListen, match=f"port {settings.port}.*JINJI_PORT"):
@@ -91,9 +52,9 @@ def test_an_embedded_database_is_served_by_one_service_alone_and_commands_work_b
     database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "jinji.db"
-    with _serving(database_url, tmp_path) as (first, _):
-        _until_it_serves(first)
-        with _serving(database_url, tmp_path) as (second, _):
+    with running(database_url, tmp_path) as (first, _):
+        until_it_serves(first)
+        with running(database_url, tmp_path) as (second, _):
             _, said = second.communicate(timeout=_PATIENCE)
             assert (second.returncode, said.count("\n")) == (1, 1)
             assert f"another `jinji serve` serves {file}: stop it, set JINJI_DATABASE_URL" in said
@@ -102,14 +63,14 @@ def test_an_embedded_database_is_served_by_one_service_alone_and_commands_work_b
             assert CliRunner().invoke(main, words, env=environment).exit_code == 0, words
         os.killpg(first.pid, signal.SIGKILL)  # the lock goes with the process, however that ends
         first.wait(_PATIENCE)
-        with _serving(database_url, tmp_path) as (third, _):
-            _until_it_serves(third)
+        with running(database_url, tmp_path) as (third, _):
+            until_it_serves(third)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_signal_to_the_service_ends_its_workers(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
-    with _serving(database_url, tmp_path, "--workers", "2") as (process, _):
+    with running(database_url, tmp_path, "--workers", "2") as (process, _):
         workers = _workers_of(process, 2)
         process.send_signal(number)
         assert process.wait(_PATIENCE) == 0
@@ -118,7 +79,7 @@ def test_a_signal_to_the_service_ends_its_workers(database_url: str, tmp_path: P
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_worker_that_dies_ends_the_service_with_an_error(database_url: str, tmp_path: Path) -> None:
-    with _serving(database_url, tmp_path, "--workers", "2") as (process, _):
+    with running(database_url, tmp_path, "--workers", "2") as (process, _):
         first, second = _workers_of(process, 2)
         os.kill(first, signal.SIGKILL)
         assert process.wait(_PATIENCE) == 1
@@ -164,7 +125,7 @@ def test_tokens_that_are_gone_or_of_another_database_are_written_anew(sample: An
 
 
 def test_the_walk_through_walks_the_whole_plan_once(database_url: str, tmp_path: Path) -> None:
-    with _serving(database_url, tmp_path, "--sample") as (process, port):
+    with running(database_url, tmp_path, "--sample") as (process, port):
         assert process.stdout is not None
         for line in process.stdout:
             if "examples/walk.py" in line:

@@ -226,6 +226,12 @@ def open_world(settings: Settings) -> World:
     """A service over a migrated database, with the usual people. Used as a context through its client."""
     process = open_running(settings)
     world = World(settings, process, TestClient(build(process, ticking=False), raise_server_exceptions=False))
+    with_people(world)
+    return world
+
+
+def with_people(world: World) -> None:
+    """Make the tokens of the usual people."""
     world.token("admin", Role.ADMIN)
     world.token("province", Role.PROVINCE)
     world.token("second of the province", Role.PROVINCE)
@@ -233,4 +239,3 @@ def open_world(settings: Settings) -> World:
     for unit in (ZHENGZHOU, KAIFENG):
         world.token(f"officer {unit}", Role.UNIT, unit=unit)
         world.token(f"second officer {unit}", Role.UNIT, unit=unit)
-    return world
