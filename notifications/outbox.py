@@ -322,6 +322,13 @@ def retry(tx: Connection, row_id: str, now: datetime) -> bool:
     return changed.rowcount == 1
 
 
+def redirect(tx: Connection, ids: Any, recipient: str, recipient_name: str) -> None:
+    """Send what has not left, or failed, to another address of the same person; `ids` as a subquery or a list."""
+    unsent = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
+    changed = {"recipient": storable(recipient), "recipient_name": storable(recipient_name)}
+    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), unsent).values(**changed))
+
+
 def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
     """Take back what has not left yet, as what it tells is no longer so; the ids of those that now never will."""
     cancelled = tx.execute(

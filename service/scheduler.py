@@ -15,7 +15,7 @@ from notifications import outbox
 from notifications.delivery import STALE_AFTER, Delivered
 from service import clock, post
 from service.access import Act
-from service.casework import audit, reminders, sweep
+from service.casework import audit, digests, reminders, sweep
 from service.casework.desk import Desk
 from service.clock import VirtualClock
 from service.errors import ClockRefused
@@ -51,9 +51,14 @@ def _safely(process: Running, job: Callable[[Running], object]) -> None:
         _log.exception("tick failed", job=job.__name__)
 
 
-def deliver(process: Running) -> Delivered:
-    """Send what waits in the outbox and may leave now."""
-    return post.run(process.post, process.db, process.clock, process.books)
+def deliver(process: Running) -> int:
+    """Take back what tells of nothing that is still owed, then send what may leave now; how many messages were sent."""
+    with process.db.transaction() as tx:
+        digests.take_back(tx)
+    sent = 0
+    while (done := post.run(process.post, process.db, process.clock, process.books)) != Delivered():
+        sent += done.sent
+    return sent
 
 
 def tick(process: Running) -> int:
@@ -69,14 +74,15 @@ def tick(process: Running) -> int:
     return done
 
 
+# Turns are taken as of an instant from before which nothing is on its way any more: who answered or objected in time is
+# not told that he is late.
 def _cases(process: Running) -> int:
     with process.db.transaction() as tx:
-        return sweep.run(Desk(tx, process.books), process.clock.now(tx))
+        return sweep.run(Desk(tx, process.books), process.clock.settled(tx))
 
 
 def _reminders(process: Running) -> int:
     with process.db.transaction() as tx:
-        # Who answered in time is not told that he is late, though the answer is still being written.
         return reminders.sweep(Desk(tx, process.books), process.post.links, process.clock.settled(tx))
 
 
@@ -98,7 +104,7 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
     if not isinstance(virtual, VirtualClock):
         raise TypeError("a real clock is not moved")
     tick(process)
-    ticks, messages = 1, deliver(process).sent
+    ticks, messages = 1, deliver(process)
     began: datetime | None = None
     while True:
         with process.db.transaction() as tx:
@@ -112,7 +118,7 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
                 _record(Desk(tx, process.books), act, began)
         tick(process)
         ticks += 1
-        messages += deliver(process).sent
+        messages += deliver(process)
         if stop == to:
             return Passed(to, ticks, messages)
 

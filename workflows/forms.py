@@ -60,7 +60,7 @@ def columns_of(programme: Programme, form: Form) -> tuple[Column, ...]:
 
 
 def rows(programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteFacts]]) -> list[Row]:
-    """The rows of a filing: of each, the JSON value of every column by its id; cases in the order given.
+    """The rows of a filing: of each, the JSON value of every column by its id, and the `case` it is of; in the order given.
 
     Those who have left (withdrawn, disqualified) are left out.
     """
@@ -73,7 +73,13 @@ def rows(programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteF
         for line in _LINES[form.row](form, _Line(programme, filing, case, site))
     )
     return [
-        {column.id: number if column.id == _NUMBER else _cell(programme, column, read(line)) for column, read in reads}
+        {
+            "case": line.case.id,
+            **{
+                column.id: number if column.id == _NUMBER else _cell(programme, column, read(line))
+                for column, read in reads
+            },
+        }
         for number, line in enumerate(lines, 1)
     ]
 

@@ -274,7 +274,7 @@ def _notice(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
         ladder = programme.ladder_by_id["notice"]
         notice = case.notice
         yield _of_case(
-            case, f"notice.{case.id}", "notice", ladder.title, ladder.clause, case.entered_at, notice.ends_on, case.unit,
+            case, f"notice.{case.id}.{notice.id}", "notice", ladder.title, ladder.clause, case.entered_at, notice.ends_on, case.unit,
             provisional=notice.provisional,
         )  # fmt: skip
 

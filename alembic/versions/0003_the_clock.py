@@ -54,8 +54,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("filings_by_due", "filings", ["due_on", "id"], unique=False)
-    op.create_index("filings_by_unit", "filings", ["unit", "due_on", "id"], unique=False)
+    op.create_index("filings_by_due", "filings", ["due_at", "id"], unique=False)
+    op.create_index("filings_by_unit", "filings", ["unit", "due_at", "id"], unique=False)
     op.create_table(
         "obligations",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -92,6 +92,7 @@ def upgrade() -> None:
     op.create_index("obligations_by_due", "obligations", ["due_at", "id"], unique=False)
     op.create_index("obligations_by_next", "obligations", ["next_at"], unique=False)
     op.create_index("obligations_by_subject", "obligations", ["subject"], unique=False)
+    op.create_index("obligations_by_status", "obligations", ["status", "due_at", "id"], unique=False)
     op.create_index("obligations_by_unit", "obligations", ["unit", "due_at", "id"], unique=False)
     op.create_table(
         "webhooks",

@@ -31,7 +31,7 @@ _OBLIGATION = {
     "owner": {"unit": "410100", "handler": None},
     "subject": {"type": "filing", "id": "henan-2024.410100.list.2024"}, "since": "2024-05-20T09:00:00+08:00",
     "due_on": "2024-05-31", "due_at": "2024-06-01T00:00:00+08:00", "hard": False, "status": "open", "ended_at": None,
-    "rung": "t-7", "breached_at": None, "provisional": False,
+    "rung": "t-7", "trouble": None, "breached_at": None, "provisional": False,
 }  # fmt: skip
 _STANDING = {
     "code": "410100", "name": "郑州市", "target": 60, "counted": 12, "counted_after": 1, "share": 0.2, "in_time": 0.9,

@@ -50,6 +50,7 @@ def _shown(desk: Desk, row: Any, now: datetime, language: str) -> dict[str, Any]
         "status": obligations.status_of(row, programme, now),
         "ended_at": instant(row["ended_at"]),
         "rung": row["rung"],
+        "trouble": row["trouble"],
         "breached_at": instant(row["breached_at"]),
         "provisional": row["provisional"],
     }
@@ -129,25 +130,20 @@ def explain_obligation(
             ],
             "why": rules.why(span, desk.calendar, row["due_on"]).get(here.language),
             "readings": [each.text.get(here.language) for each in programme.readings if each.clause == row["clause"]],
-            "rungs": _rungs(reached, told),
+            "rungs": _rungs(row, reached, told),
         }
     return answered(request, content)
 
 
-def _rungs(reached: Sequence[Reached], told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rungs(row: dict[str, Any], reached: Sequence[Reached], told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every rung with what was sent for it; one that was sent stands there also if its day has moved since."""
     rungs: dict[str, dict[str, Any]] = {
-        each.id: {"rung": each.id, "at": each.at, "to": list(each.rung.to), "sent": []} for each in reached
+        name: {"rung": name, "at": each.at, "to": list(each.rung.to), "sent": []}
+        for each in reached
+        for name in (obligations.rung_of(row, each),)
     }
-    for row in told:
-        rung = rungs.setdefault(row["rung"], {"rung": row["rung"], "at": row["at"], "to": [], "sent": []})
-        rung["sent"].append(
-            {
-                "recipient": row["recipient"],
-                "message": row["message"],
-                "template": row["template"],
-                "status": row["status"],
-                "sent_at": instant(row["sent_at"]),
-            }
-        )
+    for one in told:
+        rung = rungs.setdefault(one["rung"], {"rung": one["rung"], "at": one["at"], "to": [], "sent": []})
+        said = {name: one[name] for name in ("recipient", "message", "template", "status")}
+        rung["sent"].append({**said, "sent_at": instant(one["sent_at"])})
     return [{**rung, "at": instant(rung["at"])} for rung in sorted(rungs.values(), key=lambda each: each["at"])]

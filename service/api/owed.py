@@ -97,6 +97,7 @@ class ObligationGot(Got):
     status: Literal["open", "met", "met_late", "nil", "overdue", "closed"]
     ended_at: datetime | None
     rung: str | None = Field(description="The newest that was reached.")
+    trouble: str | None = Field(description="Why its last turn came to nothing, as where there is nobody to tell.")
     breached_at: datetime | None = Field(description="When the term ended unmet: nothing takes it back.")
     provisional: bool
 

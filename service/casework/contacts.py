@@ -18,6 +18,7 @@ from service.access import Act, Caller, hashed
 from service.casework import audit, private
 from service.casework.desk import Desk
 from service.casework.links import Links
+from service.casework.obligations import RUNGS
 from service.errors import Malformed, NotFound, NotYourRole, VersionStale
 from service.storage.tables import Contact, table
 from workflows.faults import fault
@@ -110,6 +111,8 @@ def amend(
         columns["person"], data["contact_commitment"] = private.keep(desk.tx, desk.chance, _person(facts), act.at)
     if facts.email != before.email:
         columns |= {"confirmation_hash": None, "confirmed_at": None}
+        told = select(RUNGS.c.message).where(RUNGS.c.recipient == f"contact:{contact_id}")
+        outbox.redirect(desk.tx, told, facts.email, facts.name)
     if not columns:
         return row
     return _changed(desk, act, row, "amend", columns, data, changes, reason)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from notifications import outbox
-from notifications.outbox import NewMessage
+from notifications.outbox import MESSAGES, NewMessage
 from service.casework import audit
 from service.casework.addressees import Addressee
 from service.casework.desk import Desk
@@ -47,6 +47,16 @@ def tell(
     mails = _Mails(desk, links, now, tellings, handlers)
     mails.write()
     return mails.left
+
+
+def take_back(tx: Connection) -> None:
+    """Cancel what waits to leave and tells of nothing any more: all of its obligations are met or closed. A breach stays news."""
+    of_it = select(RUNGS.c.rung).where(RUNGS.c.message == MESSAGES.c.id)
+    reminds = of_it.where(RUNGS.c.rung != "breach").exists()
+    is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(ROWS.c.status == str(Outcome.OPEN)).exists()
+    waiting = select(MESSAGES.c.id).where(MESSAGES.c.status == "pending", reminds, ~is_owed)
+    if ids := list(tx.execute(waiting).scalars()):
+        outbox.cancel(tx, ids)
 
 
 class _Mails:

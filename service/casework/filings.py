@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, literal, select, tuple_
 
 from service.access import Act, Caller, filings_seen
-from service.casework import audit, obligations, private
+from service.casework import audit, breaches, obligations, private
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, Standing, standing
@@ -245,6 +245,7 @@ def _record(
     # What was sent back is handed in, or this is sent back.
     again = [each["version"] for each in (row, after) if each["status"] == RETURNED]
     owes = [owed_for(desk, after, act.at), *(owed_again(desk, after, number, act.at) for number in again)]
+    breaches.settle(desk, owes, act.at)
     obligations.put(desk.tx, sorted(owes, key=lambda owed: owed["id"]))
     return after
 
@@ -308,9 +309,8 @@ def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | Non
         & (_FILINGS.c.status == "submitted") & (_FILINGS.c.submitted_at >= last.at)
     )  # fmt: skip
     filed = desk.tx.execute(select(_FILINGS).where(wanted).order_by(_FILINGS.c.submitted_at.desc())).mappings()
-    code = stands.row["site_credit_code"]
     for row in filed:
-        if any(line.get("credit_code") == code for line in from_json(row["rows"])):
+        if any(line["case"] == stands.case.id for line in from_json(row["rows"])):
             form = resting[row["form"]]
             return Text(f"{form.number} {row['period']} 已报备", f"{form.title.en} of {row['period']} was filed")
     return None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from service import access
 from service.access import Act, Caller
-from service.casework import audit, obligations, private
+from service.casework import audit, breaches, obligations, private
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
 from service.errors import EnterpriseExists, Malformed, NotFound, VersionStale
@@ -175,7 +175,7 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     row = {**_columns(facts), "contact": contact, "version": site["version"] + 1, "head": head}
     desk.tx.execute(_SITES.update().where(_SITES.c.id == site["id"]).values(**row))
     after = {**site, **row}
-    obligations.put(desk.tx, retrofit(desk, site, after, act.at))
+    _owe(desk, retrofit(desk, site, after, act.at), act.at)
     return after
 
 
@@ -272,7 +272,12 @@ def record_grade(desk: Desk, act: Act, before: Case, after: Case, *, recognised:
     (head,) = audit.append(desk.tx, [entry])
     change = {"grade": grade, "version": site["version"] + 1, "head": head}
     desk.tx.execute(_SITES.update().where(_SITES.c.id == site["id"]).values(**change))
-    obligations.put(desk.tx, retrofit(desk, site, {**site, **change}, act.at))
+    _owe(desk, retrofit(desk, site, {**site, **change}, act.at), act.at)
+
+
+def _owe(desk: Desk, owes: list[dict[str, Any]], at: datetime) -> None:
+    breaches.settle(desk, owes, at)
+    obligations.put(desk.tx, owes)
 
 
 def find(tx: Connection, keys: Iterable[str]) -> dict[str, dict[str, Any]]:

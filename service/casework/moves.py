@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from service import access
 from service.access import Act
-from service.casework import audit, calendars, filings, ledger, notices, obligations, receivers, results
+from service.casework import audit, breaches, calendars, filings, ledger, notices, obligations, receivers, results
 from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
@@ -339,6 +339,7 @@ def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
 def _write(desk: Desk, batch: _Batch) -> None:
     if batch.touched:
         owes = [batch.owes[name] for name in sorted(batch.owes)]
+        breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
         _tell(desk, batch.touched.values())
         results.tell(desk, batch.touched.values())

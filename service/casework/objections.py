@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from service import access
 from service.access import Act, Caller, hashed
-from service.casework import audit, moves, notices, obligations, private
+from service.casework import audit, breaches, moves, notices, obligations, private
 from service.casework.desk import Desk
 from service.casework.moves import Applied, Command
 from service.casework.obligations import Whose
@@ -193,6 +193,7 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
     decided = _record(desk, act, objection, upheld=upheld, finding=finding)
     taken_along = [_record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id) for row in others]
     owes = [owed_for(desk, row, stands.case) for row in (decided, *taken_along)]
+    breaches.settle(desk, owes, act.at)
     obligations.put(desk.tx, sorted(owes, key=lambda row: row["id"]))
     return {**decided, "contact": None}  # the answer is kept under its key: who objected is read from the objection
 

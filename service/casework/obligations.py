@@ -45,6 +45,8 @@ _DERIVED = (
     "ended_at", "next_at",
 )  # fmt: skip
 _MOMENT = timedelta(microseconds=1)
+# What an event of the case may give another day, which is another term: its rungs carry the day, its breach is another.
+RENEWED = frozenset({"measure", "re_review"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,11 @@ def told_of(tx: Connection, obligation: str) -> list[dict[str, Any]]:
 def term_of(row: Mapping[str, Any]) -> Term:
     """The beginning and the end of a row's term."""
     return Term(row["since"], row["due_on"], is_handed(row["id"], row["subject"]))
+
+
+def rung_of(row: Mapping[str, Any], reached: Reached) -> str:
+    """The name by which a rung is told once: of a term that began anew it carries the day, as a daily one does."""
+    return f"{reached.id}-{row['due_on']}" if row["sequence"] and row["kind"] in RENEWED else reached.id
 
 
 def next_turn(programme: Programme, calendar: Calendar, row: Mapping[str, Any], now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from service.access import Act
-from service.casework import audit, filings, moves, objections, obligations, programmes, reminders, rescheduling
+from service.casework import audit, breaches, filings, moves, objections, obligations, programmes, rescheduling
 from service.casework.desk import Desk
 from service.casework.links import Links
 from service.casework.obligations import ROWS
@@ -114,8 +114,8 @@ def publish(
 
 def _record_breaches(desk: Desk, was: Mapping[str, dict[str, Any]], now: datetime) -> None:
     """What is breached by now goes on record by the version under which it was."""
-    reminders.record_breaches(desk, was.values(), now)
-    reminders.write(desk.tx, list(was.values()))
+    breaches.record(desk, was.values(), now)
+    breaches.write(desk.tx, list(was.values()))
 
 
 def _with_turns(

@@ -11,19 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from service.access import SYSTEM, Act
-from service.casework import audit, digests, obligations, requests
+from service.casework import breaches, digests, obligations
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.digests import Telling
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
-from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.storage import locks
-from service.storage.sets import sent_rows, write_set
 from workflows.ladders import Reached, climb
 from workflows.programme import Programme
 from workflows.working_days import legal_day
@@ -31,7 +28,7 @@ from workflows.working_days import legal_day
 # Rows of one transaction. A mail that they share with the next thousand is rewritten then.
 _AT_ONCE = 2000
 # One whose turn failed is looked at again after this long.
-_AGAIN_AFTER, _MEANWHILE = timedelta(days=1), timedelta(minutes=1)
+_AGAIN_AFTER = timedelta(days=1)
 _LONGEST_TROUBLE = 500
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +47,9 @@ def sweep(desk: Desk, links: Links, now: datetime) -> int:
     if rows and _fault_of(desk, links, now, rows) is not None:
         for row in rows:
             if (fault := _fault_of(desk, links, now, [row])) is not None:
-                write(desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}])
+                breaches.write(
+                    desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}]
+                )
     return len(rows)
 
 
@@ -86,10 +85,10 @@ class _Round:
         """Judge every row, record what is broken, tell, and write when the next turn comes."""
         for row in self.rows:
             self.tellings += self._judge(row)
-        record_breaches(self.desk, self.rows, self.now)
+        breaches.record(self.desk, self.rows, self.now)
         for each in digests.tell(self.desk, self.links, self.now, self.tellings, self.directory.names):
             self._put_off(each)
-        write(self.desk.tx, self.rows)
+        breaches.write(self.desk.tx, self.rows)
 
     # --- what has been reached -----------------------------------------------------------------------------------
 
@@ -104,9 +103,9 @@ class _Round:
         if reached:
             row["rung"] = reached[-1].id
         found = [
-            Telling(row, each.id, to)
+            Telling(row, rung, to)
             for each, to in _newest(self._addressed(programme, row, reached))
-            if (row["id"], each.id, to.id) not in self.claimed
+            if (row["id"], rung := obligations.rung_of(row, each), to.id) not in self.claimed
         ]
         is_open = hours.is_open(calendar, self.now)
         waiting = [each for each in found if not is_open and each.rung != "breach"]
@@ -146,66 +145,9 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
     yield from (found for id_, found in newest.items() if found != breach.get(id_))
 
 
-# --- breaches ---------------------------------------------------------------------------------------------------------
-
-
-def record_breaches(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> None:
-    """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed.
-
-    The `rows` of obligations, locked, say so then: whoever calls this writes them.
-    """
-    broken = [row for row in rows if _is_broken(desk, row, now)]
-    asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
-    recorded = requests.record_breach(desk, sorted(asked), now)
-    for subject, row in asked.items():
-        if subject not in recorded:  # somebody is answering it just now: its turn comes again
-            row["next_at"] = now + _MEANWHILE
-    others = [row for row in broken if row["kind"] != "answer"]
-    entries = [
-        audit.Entry(
-            Act(SYSTEM, now), "obligation", row["id"], row["version"] + 1, "breach", row["head"], row["area"],
-            data={"due_on": str(row["due_on"]), "breached_at": audit.instant_text(row["due_at"])},
-            changes={"breached_at": audit.instant_text(row["due_at"])},
-        )
-        for row in others
-    ]  # fmt: skip
-    for row, head in zip(others, audit.append(desk.tx, entries), strict=True):
-        row["version"], row["head"], row["breached_at"] = row["version"] + 1, head, row["due_at"]
-        data = {
-            "obligation": row["id"], "kind": row["kind"], "unit": row["unit"],
-            "subject": {"type": row["subject_type"], "id": row["subject"]}, "due_on": str(row["due_on"]),
-        }  # fmt: skip
-        happened = Happened(row["id"], row["version"], now, data)
-        enqueue_events(desk, EventType.OBLIGATION_OVERDUE, row["area"], [happened])
-    for subject in recorded:
-        asked[subject]["breached_at"] = asked[subject]["due_at"]
-
-
-def _is_broken(desk: Desk, row: dict[str, Any], now: datetime) -> bool:
-    programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
-    return row["breached_at"] is None and obligations.status_of(row, programme, now) == "overdue"
-
-
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def _claimed(tx: Connection, ids: Sequence[str]) -> set[tuple[str, str, str]]:
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
     return {(row.obligation, row.rung, row.recipient) for row in tx.execute(statement)}
-
-
-_TURN = ("rung", "next_at", "breached_at", "trouble", "version", "head")
-_TAKE_TURN = (
-    ROWS.update()
-    .where(ROWS.c.id == bindparam("obligation"))
-    .values({name: bindparam(name, type_=ROWS.c[name].type) for name in _TURN})
-)
-_SENT = sent_rows(0, {"obligation": ROWS.c.id, **{name: ROWS.c[name] for name in _TURN}})
-_TAKE_TURN_SET = ROWS.update().where(ROWS.c.id == _SENT.obligation).values({name: _SENT[name] for name in _TURN})
-
-
-def write(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write how far each obligation is and when its next turn comes."""
-    turns = [{"obligation": row["id"], **{name: row[name] for name in _TURN}} for row in rows]
-    if turns:
-        write_set(tx, [(_TAKE_TURN, turns)], _TAKE_TURN_SET)

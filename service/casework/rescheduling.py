@@ -14,7 +14,7 @@ from sqlalchemy import select
 from notifications import outbox
 from notifications.outbox import NewMessage
 from service.access import Act
-from service.casework import audit, obligations, reminders, requests
+from service.casework import audit, breaches, obligations, requests
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.letters import Letters
@@ -89,8 +89,8 @@ def hold(desk: Desk, moved: Iterable[Moved], now: datetime) -> Held:
     still = [each for each in found if each.row["subject"] in things.get(each.row["subject_type"], ())]
     still = [each for each in still if rows[each.row["id"]]["status"] == each.row["status"]]
     owing = [rows[each.row["id"]] for each in still]
-    reminders.record_breaches(desk, owing, now)
-    reminders.write(desk.tx, owing)
+    breaches.record(desk, owing, now)
+    breaches.write(desk.tx, owing)
     breached = {row["subject"] for row in owing if row["kind"] == "answer" and row["breached_at"] is not None}
     if breached:
         statement = select(requests.ROWS).where(requests.ROWS.c.id.in_(breached))

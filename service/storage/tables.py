@@ -218,6 +218,7 @@ class Obligation(SQLModel, table=True):
     __table_args__ = (
         Index("obligations_by_next", "next_at"),
         Index("obligations_by_due", "due_at", "id"),
+        Index("obligations_by_status", "status", "due_at", "id"),
         Index("obligations_by_unit", "unit", "due_at", "id"),
         Index("obligations_by_area", "area", "due_at", "id"),
         Index("obligations_by_subject", "subject"),
@@ -328,7 +329,7 @@ class FilingRow(SQLModel, table=True):
     """
 
     __tablename__ = "filings"
-    __table_args__ = (Index("filings_by_unit", "unit", "due_on", "id"), Index("filings_by_due", "due_on", "id"))
+    __table_args__ = (Index("filings_by_unit", "unit", "due_at", "id"), Index("filings_by_due", "due_at", "id"))
     id: str = Field(primary_key=True)
     programme: str
     programme_version: int

@@ -107,7 +107,7 @@ class Clockwork(Season):
         scheduler.tick(process)
         scheduler.deliver(process)
         assert scheduler.tick(process) == 0
-        assert scheduler.deliver(process).sent == 0
+        assert scheduler.deliver(process) == 0
         with process.db.reading() as tx:
             now = process.clock.now(tx)
             programmes = [each.programme for each in process.books.programmes.newest(tx)]

@@ -34,7 +34,10 @@ def _filing(form: str, period: str = "2024", programme: Programme = HENAN) -> Fi
 
 
 def _rows(form: str, *cases: Case, period: str = "2024", site: SiteFacts = SITE) -> list[dict[str, Any]]:
-    return forms.rows(HENAN, _filing(form, period), [(case, site) for case in cases])
+    """The rows, without the case that each is of."""
+    drawn = forms.rows(HENAN, _filing(form, period), [(case, site) for case in cases])
+    assert {row["case"] for row in drawn} <= {case.id for case in cases}
+    return [{name: value for name, value in row.items() if name != "case"} for row in drawn]
 
 
 def _row(form: str, case: Case, period: str = "2024") -> dict[str, Any]:
