@@ -119,7 +119,7 @@ def _things(world: World, unit: str) -> dict[str, str]:
         "message_id": message["id"], "feed_id": feed, "webhook_id": webhook, "request_id": request_id, "contact_id": contact_id,
         "case_id": case, "site_id": world.case(case)["enterprise"]["id"], "objection_id": objection["id"],
         "notice_id": notice, "receipt": lodged.json()["receipt"], "programme_id": "henan-2024", "day": "2024-10-01",
-        "filing_id": f"henan-2024.{unit}.list.2024", "obligation_id": f"notice.{case}",
+        "filing_id": f"henan-2024.{unit}.list.2024", "obligation_id": f"notice.{case}.{notice}",
     }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def test_a_refused_turn_is_noted_and_looked_at_again_after_six_hours(world: Worl
     world.at("2024-09-11T00:00:00+08:00")
     assert world.case(other)["state"] == "recognised"  # its neighbour's refusal is no matter to it
     assert "retrofit" in (_stalled(world, case) or "")
-    assert world.case(case) == before
+    assert world.case(case) == before | {"flags": [*before["flags"], "stalled"]}
     assert scheduler.tick(world.running) == 0
     _amend_retrofit(world, before["enterprise"]["id"], completed_on="2024-05-01")
     world.at("2024-09-11T05:59:59+08:00")
@@ -50,6 +50,7 @@ def test_a_refused_turn_is_noted_and_looked_at_again_after_six_hours(world: Worl
     found = world.case(case)
     assert (found["state"], found["recognised_at"]) == ("recognised", "2024-09-11T06:00:00+08:00")
     assert _stalled(world, case) is None
+    assert "stalled" not in found["flags"]
     assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
 
 

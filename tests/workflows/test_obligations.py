@@ -55,7 +55,8 @@ def owed(case: Case, programme: Programme = HENAN) -> dict[str, Owed]:
     """What a case owes, by the part of the id that stands for the kind and the date."""
     found = of_case(programme, calendar(), case)
     assert all(name == each.id for name, each in found.items())
-    return {name.replace(f".{case.id}", ""): each for name, each in found.items()}
+    kinds = {name: name.replace(f".{case.id}", "") for name in found}
+    return {"notice" if kind.startswith("notice.") else kind: found[name] for name, kind in kinds.items()}
 
 
 def drawn(case: Case, *, is_drawn: bool) -> Case:
