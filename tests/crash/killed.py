@@ -202,7 +202,7 @@ class Killed:
                 timer.join()
             if self._blow_at is not None:  # no such letter came this time
                 self._blow_at = None
-                self._kill("idle")
+                self._kill("after")
             if not self._pid:
                 self._bury()
                 self._start()

@@ -61,7 +61,7 @@ def _play(url: str, folder: Path, until: str, deaths: Deaths, deadline: float) -
 def _compare(fresh: Callable[[str], str], folder: Path, until: str, count: int, bound: float) -> None:
     began = time.monotonic()
     calm = _play(fresh("calm"), folder, until, Deaths(), 0)
-    deaths = Deaths.plan(calm.service.steps, count, Random(_SEED))
+    deaths = Deaths.plan(calm.service.steps[:-1], count, Random(_SEED))
     struck = _play(fresh("struck"), folder, until, deaths, began + bound)
     service = struck.service
     seen = Counter(service.kills)
