@@ -149,6 +149,10 @@ class Killed:
             assert time.monotonic() < until, self._log.read_text()[-2000:]
             time.sleep(0.01)
 
+    def spare(self) -> None:
+        """Kill no more."""
+        self._deaths = Deaths()
+
     def _kill(self, how: str) -> None:
         with self._lock:
             if self._pid:
@@ -196,7 +200,9 @@ class Killed:
                 reply = None
             if timer is not None:
                 timer.join()
-            self._blow_at = None
+            if self._blow_at is not None:  # no such letter came this time
+                self._blow_at = None
+                self._kill("after")
             if not self._pid:
                 self._bury()
                 self._start()

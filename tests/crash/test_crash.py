@@ -51,6 +51,8 @@ def _play(url: str, folder: Path, until: str, deaths: Deaths, deadline: float) -
                 world = World(settings, running, service)  # type: ignore[arg-type]
                 with_people(world)
                 Season(world).play(until)
+                service.spare()
+                world.at(f"{until}T18:00:00+08:00")  # what the last deaths left is released and sent
             return Played(told(running), mails(running), Counter(sink.message_ids), untold(running), service)
         finally:
             running.db.close()
@@ -59,7 +61,7 @@ def _play(url: str, folder: Path, until: str, deaths: Deaths, deadline: float) -
 def _compare(fresh: Callable[[str], str], folder: Path, until: str, count: int, bound: float) -> None:
     began = time.monotonic()
     calm = _play(fresh("calm"), folder, until, Deaths(), 0)
-    deaths = Deaths.plan(calm.service.steps, count, Random(_SEED))
+    deaths = Deaths.plan(calm.service.steps[:-1], count, Random(_SEED))
     struck = _play(fresh("struck"), folder, until, deaths, began + bound)
     service = struck.service
     seen = Counter(service.kills)
@@ -69,19 +71,19 @@ def _compare(fresh: Callable[[str], str], folder: Path, until: str, count: int, 
         f"{sum(struck.letters.values())} letters of {len(struck.mails)} mails, {len(twice)} sent twice; "
         f"{calm.service.took:.0f} s calm, {service.took:.0f} s killed\n"
     )
-    assert len(service.kills) >= count * 0.9 or time.monotonic() - began > bound
+    assert len(service.kills) >= count or time.monotonic() - began > bound
     assert calm.told["broken"] == struck.told["broken"] == []
     assert calm.letters.keys() == calm.mails.keys()
     assert set(calm.letters.values()) == {1}
     for what, was in calm.told.items():
         assert struck.told[what] == was, what
     assert calm.untold == struck.untold == []
-    # No mail is lost, and none comes again but where a death fell between sending and recording: once for each.
+    # No mail is lost, and none comes again but where a death fell between sending and recording:
+    # once for each death that found it so, hence twice unless several did.
     assert set(struck.mails.values()) <= {"sent", "cancelled"}
     assert struck.letters.keys() == {id_ for id_, status in struck.mails.items() if status == "sent"}
     fell_between = Counter(id_ for found in service.in_flight for id_ in found)
     assert {id_: copies for id_, copies in twice.items() if copies > 1 + fell_between[id_]} == {}
-    assert max(struck.letters.values()) <= 2
 
 
 def test_a_season_on_sqlite_in_which_the_service_is_killed_200_times_ends_like_one_in_which_it_is_not(
@@ -92,7 +94,7 @@ def test_a_season_on_sqlite_in_which_the_service_is_killed_200_times_ends_like_o
         migrate(Settings(database_url=url, clock=f"virtual:{BEGINS}"))
         return url
 
-    _compare(fresh, tmp_path, "2024-06-20", 225, _SECONDS * 0.8)
+    _compare(fresh, tmp_path, "2024-06-20", 205, _SECONDS * 0.8)
 
 
 def test_weeks_on_postgresql_in_which_the_service_is_killed_end_like_those_in_which_it_is_not(
