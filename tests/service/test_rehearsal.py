@@ -65,7 +65,7 @@ def test_a_season_holds_what_is_late_and_what_is_refused_as_well_as_what_goes_we
 
 def test_the_same_seed_gives_the_same_heads_in_another_process_and_another_seed_others() -> None:
     # Another process hashes its texts otherwise, so that whatever hangs on the order of a set shows.
-    words = ["-m", "service.cli", "rehearse", "--cases", str(CASES), "--programme", str(SECOND_FILE), "--seed"]
+    words = ["-m", "service.cli", "rehearse", "--cases", "12", "--programme", str(SECOND_FILE), "--seed"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JINJI_")}
     told = {
         seed: subprocess.run(
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_heads_in_another_process_and_another_seed_
         ).stdout
         for seed in ("7", "8")
     }  # fmt: skip
-    heads = rehearse(Wanted(SECOND, CASES, 7)).report.heads
+    heads = rehearse(Wanted(SECOND, 12, 7)).report.heads
     assert all(head in told["7"] for head in heads.values())
     assert heads["all"] not in told["8"]
 
@@ -89,10 +89,10 @@ def test_killed_robbed_of_its_mail_server_and_thrown_through_time_it_loses_nothi
 
 
 def test_any_programme_can_be_rehearsed() -> None:
-    rehearsed = rehearse(Wanted(SECOND, 20, 3, faults=True))
+    rehearsed = rehearse(Wanted(SECOND, 10, 3, faults=True))
     assert rehearsed.held, rehearsed.remarks
     assert rehearsed.report.programme.id == "shandong-2025"
-    assert rehearsed.report.province.by_state["recognised"] > 10
+    assert rehearsed.report.province.by_state["recognised"] > 5
 
 
 def test_it_plays_on_either_engine_in_a_database_that_is_empty_and_in_no_other(
