@@ -49,7 +49,7 @@ class FilingLine(Got):
 
 
 class FilingGot(FilingLine):
-    """A filing with its rows as they were last handed in: the value of each column of its form."""
+    """A filing with its rows as they were last handed in: the id of the case and the value of each column of its form."""
 
     rows: list[dict[str, Any]]
     draft: int | None = Field(description="While it is owed: how many rows it would have if it were handed in now.")

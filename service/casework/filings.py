@@ -139,13 +139,14 @@ def filing_of(desk: Desk, row: Any) -> tuple[Programme, Filing]:
 
 
 def rows_of(desk: Desk, row: Any, *, contacts: bool) -> list[Row]:
-    """The frozen rows, their columns in the form's order; those that tell of persons to reach only with `contacts`."""
+    """The frozen rows: the case, the columns in the form's order; those that tell of persons to reach only with `contacts`."""
     programme, filing = filing_of(desk, row)
     columns = forms.columns_of(programme, programme.form_by_id[filing.form])
     kept = from_json(row["rows"])
     persons = private.read(desk.tx, {row["contact"]}).get(row["contact"]) if contacts and row["contact"] else None
     whole = [{**each, **person} for each, person in zip(kept, persons or [{}] * len(kept), strict=True)]
-    return [{column.id: each[column.id] for column in columns if column.id in each} for each in whole]
+    shown = ["case", *(column.id for column in columns)]
+    return [{name: each[name] for name in shown if name in each} for each in whole]
 
 
 def drawn_up(desk: Desk, row: Any) -> list[Row]:

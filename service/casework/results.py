@@ -18,15 +18,15 @@ from workflows.working_days import legal_day
 _SITES = table(Enterprise)
 # What an event means for the enterprise, by the kind of event; all others are the unit's to explain.
 _OUTCOMES: Mapping[str, str] = {
-    "accept": "accepted", "fast_track": "accepted", "reject": "rejected", "uphold_objection": "rejected",
-    "recognise": "recognised",
+    "accept": "passed", "fast_track": "passed", "reject": "not_passed", "uphold_objection": "not_passed",
+    "recognise": "awarded",
 }  # fmt: skip
 _NEXT: Mapping[str, Text] = {
-    "accepted": Text("等待省级复核或公示", "await the province's check or the publication"),
-    "rejected": Text(
+    "passed": Text("等待省级复核或公示", "await the province's check or the publication"),
+    "not_passed": Text(
         "逐条整改并答复，由填报单位再次报送", "put right and answer each finding; your unit submits you again"
     ),
-    "recognised": Text("保持绩效水平，接受监督", "keep the level that was recognised"),
+    "awarded": Text("保持绩效水平，接受监督", "keep the level that was recognised"),
 }
 
 
@@ -78,7 +78,7 @@ def _context(desk: Desk, programme: Programme, stands: Standing, outcome: str) -
         "due_on": chance["due_on"], "working_days": desk.calendar.between(today, chance["due_on"]),
         "provisional": chance["provisional"], "hard": chance["hard"],
     }  # fmt: skip
-    findings = case.findings if outcome == "rejected" else ()
+    findings = case.findings if outcome == "not_passed" else ()
     return {
         "told_on": today,
         "programme": _both(programme.title),

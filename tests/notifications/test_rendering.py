@@ -140,7 +140,7 @@ def test_a_stage_that_nobody_knows_fails() -> None:
         rendering.render("reminder", "zh", context)
 
 
-@pytest.mark.parametrize("outcome", ["accepted", "recognised"])
+@pytest.mark.parametrize("outcome", ["passed", "awarded"])
 def test_a_result_without_findings_and_without_a_term_asks_for_nothing(outcome: str) -> None:
     context = rendering.example("result") | {"outcome": outcome, "findings": [], "until": None, "calendar": None}
     for language in wording.LANGUAGES:

@@ -21,7 +21,7 @@ from service.sample import credit_code
 from tests.notifications.sink import Sink
 from tests.service.conftest import CLOCK
 from tests.service.processes import serving, until_it_serves
-from tests.service.test_reminders import ask, contact, letter, mails, passes_unseen
+from tests.service.test_reminders import ask, contact, letter, mails
 from tests.service.world import ZHENGZHOU, World
 from workflows.programme import Role
 
@@ -107,7 +107,7 @@ def test_500_contacts_of_one_unit_are_500_mails_of_one_recipient_each(world: Wor
             contacts.enter(desk, act, ContactFacts(
                 unit=ZHENGZHOU, duty="officer", name=f"经办{number}", email=f"person{number}@example.org"
             ))  # fmt: skip
-    passes_unseen(world, "2024-05-24T09:00:00+08:00")
+    world.passes_unseen("2024-05-24T09:00:00+08:00")
     scheduler.tick(world.running)
     with world.running.db.reading() as tx:
         told = list(tx.execute(select(MESSAGES.c.recipient).where(MESSAGES.c.unit == ZHENGZHOU)).scalars())
@@ -128,7 +128,7 @@ def test_names_of_enterprises_in_chinese_stand_in_headers_that_any_mail_server_t
 def test_a_mail_that_cannot_be_rendered_fails_where_officers_see_it_and_the_others_go_on(world: World) -> None:
     addresses = {contact(world, ZHENGZHOU, duty, email=f"{duty}@example.org") for duty in ("officer", "handler")}
     ask(world)
-    passes_unseen(world, "2024-05-24T09:00:00+08:00")
+    world.passes_unseen("2024-05-24T09:00:00+08:00")
     scheduler.tick(world.running)
     with world.running.db.transaction() as tx:
         tx.execute(MESSAGES.update().where(MESSAGES.c.recipient == "handler@example.org").values(context="{}"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from service.casework.obligations import ROWS, RUNGS
 from service.casework.publishing import Publication
 from service.casework.revisions import Revision
 from service.cli import main
-from service.clock import VirtualClock
 from tests.service.conftest import CLOCK
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 from workflows.programme import Role, packaged_sources
@@ -64,14 +63,6 @@ def staffed(world: World) -> World:
             body = {"unit": unit, "duty": duty, "name": name, "email": f"{name}@example.org", "language": "zh"}
             assert world.call("admin", "POST", "/contacts", body).status_code == 201
     return world
-
-
-def passes_unseen(world: World, day: str) -> None:
-    """The clock goes on to 09:00 of a day while no process is up."""
-    clock = world.running.clock
-    assert isinstance(clock, VirtualClock)
-    with world.running.db.transaction() as tx:
-        clock.move(tx, datetime.fromisoformat(f"{day}T09:00:00+08:00"))
 
 
 def ask(world: World, **more: Any) -> str:
@@ -203,7 +194,7 @@ def publish(world: World, source: str, *, move_cases: bool = False) -> tuple[Pub
 
 def test_w5_a_make_up_day_that_is_off_again_moves_the_answer_and_tells_each_concerned_once(staffed: World) -> None:
     world = staffed
-    passes_unseen(world, "2024-09-30")
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
     ids = [ask(world), ask(world)]
     world.at("2024-10-09")
     assert {request(world, id_)["due_on"] for id_ in ids} == {"2024-10-12"}
@@ -228,7 +219,7 @@ def test_w5_a_make_up_day_that_is_off_again_moves_the_answer_and_tells_each_conc
 
 def test_a_rung_that_was_told_is_not_told_again_on_the_new_day(staffed: World) -> None:
     world = staffed
-    passes_unseen(world, "2024-09-30")
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
     id_ = ask(world)
     world.at("2024-10-12T10:00:00+08:00")
 
@@ -249,12 +240,12 @@ def test_a_rung_that_was_told_is_not_told_again_on_the_new_day(staffed: World) -
 @pytest.mark.parametrize("is_seen", [True, False])
 def test_what_was_breached_stays_breached_with_the_amendment_beside_it(staffed: World, is_seen: bool) -> None:
     world = staffed
-    passes_unseen(world, "2024-09-30")
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
     id_ = ask(world)
     if is_seen:
         world.at("2024-10-13T10:00:00+08:00")
     else:  # no process was up when the term ended
-        passes_unseen(world, "2024-10-13")
+        world.passes_unseen("2024-10-13T09:00:00+08:00")
     done = load(world, OFF_AGAIN)
     assert done is not None
     assert any("2024-10-12 -> 2024-10-14, breached: stays so" in line for line in done[1])
@@ -316,7 +307,7 @@ def test_a_notice_that_ends_earlier_than_now_is_recognised_and_nothing_is_taken_
 def test_a_year_that_becomes_known_makes_firm_without_mail_what_was_provisional(staffed: World) -> None:
     world = staffed
     case = world.listed()
-    passes_unseen(world, "2026-12-21")
+    world.passes_unseen("2026-12-21T09:00:00+08:00")
     body = {"enterprise": world.case(case)["enterprise"]["id"], "kind": "funding", "text": "补助？"}
     id_ = world.call(OFFICER, "POST", "/requests", body).json()["id"]
     assert (request(world, id_)["due_on"], request(world, id_)["provisional"]) == ("2026-12-28", True)
@@ -470,7 +461,7 @@ def keyboard(world: World, tmp_path: Path) -> Callable[..., Result]:
 def test_the_calendar_is_imported_at_the_keyboard_as_it_was_previewed(
     staffed: World, keyboard: Callable[..., Result]
 ) -> None:
-    passes_unseen(staffed, "2024-09-30")
+    staffed.passes_unseen("2024-09-30T09:00:00+08:00")
     id_ = ask(staffed)
     year: dict[str, Any] = OFF_AGAIN.to_document()
     before = everything(staffed)

@@ -16,7 +16,7 @@ from service.casework import obligations, rebuilding
 from service.casework.desk import Desk
 from service.casework.obligations import ROWS, RUNGS
 from service.storage.tables import Request, table
-from tests.service.test_reminders import contact, passes_unseen
+from tests.service.test_reminders import contact
 from tests.service.test_replay import OFFICERS, Season
 from tests.service.world import ZHENGZHOU
 
@@ -104,7 +104,7 @@ class Clockwork(Season):
         now = self.world.now()
         to = now + timedelta(hours=hours)
         if to < _LAST:
-            passes_unseen(self.world, to.isoformat())
+            self.world.passes_unseen(to.isoformat())
             scheduler.tick(self.world.running)
         self.tick_twice()
 

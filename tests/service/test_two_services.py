@@ -17,7 +17,7 @@ from service.casework.obligations import ROWS, RUNGS
 from service.storage.tables import AuditEntry, table
 from tests.notifications.sink import Sink
 from tests.service.processes import serving, until_it_serves
-from tests.service.test_reminders import contact, passes_unseen
+from tests.service.test_reminders import contact
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 
 _AUDIT = table(AuditEntry)
@@ -41,7 +41,7 @@ def test_two_services_with_everything_due_at_once_send_each_mail_once(world: Wor
     contact(world, "410000", "officer")
     for number in range(_CASES):
         world.listed((ZHENGZHOU, KAIFENG)[number % 2])
-    passes_unseen(world, "2024-06-27T09:00:00+08:00")
+    world.passes_unseen("2024-06-27T09:00:00+08:00")
     now = world.now()
     with world.running.db.transaction() as tx:
         more = [
