@@ -259,6 +259,8 @@ def publish_programme(file: Path, *, move_cases: bool, applied: bool, reason: st
             )
             assert found is not None
             _echo_all(publishing.lines(found, act.at))
+    except ProgrammeRefused as error:
+        raise Refusal("\n".join(f"{file}: {problem}" for problem in error.problems)) from error
     except publishing.NotNewer as error:
         raise Refusal(str(error)) from error
     click.echo(f"{name}: published" if applied else "preview only: nothing was published; add --apply", err=True)

@@ -103,7 +103,8 @@ class VersionStale(ServiceError):
 
     code = "stale"
     said = Text(
-        "该项已被他人修改，请重新读取后再试", "it has changed since you read it: read it again, then decide anew"
+        "所给版本不是现行版本（读取后已有变动）：请重新读取，再作决定",
+        "it has changed since you read it: read it again, then decide anew",
     )
 
     @classmethod

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from pydantic_core import to_json
@@ -11,6 +12,21 @@ from pydantic_core import to_json
 # In half the time of the interpreter's own encoder, for a line with every request.
 def _line(said: Any, **_: Any) -> str:
     return to_json(said, fallback=repr).decode()
+
+
+class _Stream:
+    """Standard error that drops what it cannot take: a log that is full must not change what anybody is answered."""
+
+    def write(self, text: str) -> int:
+        """Write, or drop."""
+        with suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Flush, or leave it."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def begin(level: str) -> None:
@@ -27,11 +43,11 @@ def begin(level: str) -> None:
         processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         # One write a line: processes share the stream.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stream())),
         cache_logger_on_first_use=True,
     )
     # What libraries log goes the same way, so that every line is JSON.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Stream())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=rendered, foreign_pre_chain=shared))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # It warns of every event that does not fit a state: a refusal is an answer here, not a fault.

@@ -4,6 +4,8 @@ Names are invented, codes valid; everything goes through the use-cases of the se
 """
 
 import os
+import shlex
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -201,7 +203,7 @@ def _greeting(settings: Settings, mode: str, now: datetime, file: Path, first: s
         secrets or "  none: jinji token create makes them\n",
     ]
     if secrets and mode == "virtual":
-        lines += _to_paste(base, now, file, first, unmoved)
+        lines += _to_paste(settings, base, now, file, first, unmoved)
     return "\n".join(lines)
 
 
@@ -220,18 +222,28 @@ _REST = """what may happen to a case now, and what stands against it:
 
 The whole plan, walked by a script, while the clock stands in May:
   .venv/bin/python examples/walk.py --url {base} --tokens {file}
-For the command jinji on this database: export JINJI_CLOCK=virtual:{begins}
+For the command jinji on this database: export {settings}
 """
 
 
-def _to_paste(base: str, now: datetime, file: Path, first: str, unmoved: str | None) -> list[str]:
+def _told_otherwise(settings: Settings) -> Iterator[str]:
+    """What a command beside this service has to be told so that it works on the same things."""
+    usual = Settings(base_url=f"http://{settings.host}:{settings.port}")
+    for name in ("database_url", "clock", "mail", "mail_from", "host", "port", "base_url"):
+        told = getattr(settings, name)
+        if told != getattr(usual, name):
+            yield f"JINJI_{name.upper()}={shlex.quote(str(told))}"
+
+
+def _to_paste(settings: Settings, base: str, now: datetime, file: Path, first: str, unmoved: str | None) -> list[str]:
     parts = [_WORDS]
     if unmoved is not None and now < _NOVEMBER:
         parts += [_CLOCK, _EVENT] if now < _JUNE else [_EVENT]
     return [
         part.format(
             base=base, file=file, june=_JUNE.isoformat(), today=legal_day(max(now, _JUNE)), case=unmoved or first,
-            unit=next(name for name in _secrets(file) if name.startswith("unit-")), begins=_BEGINS,
+            unit=next(name for name in _secrets(file) if name.startswith("unit-")),
+            settings=" ".join(_told_otherwise(settings)),
         )
         for part in (*parts, _REST)
     ]  # fmt: skip

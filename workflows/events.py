@@ -446,6 +446,21 @@ def future_days(data: Any, today: date, at: str) -> Iterator[Reason]:
             yield from future_days(value, today, where)
 
 
+# What is done under the programme. Works may have begun before it, a retrofit may have been completed before it.
+_ACTS = ("applied_on", "assessed_on", "declared_on", "reviewed_on", "checked_on", "decided_on")
+
+
+def _early_days(data: Any, programme: Programme, at: str) -> Iterator[Reason]:
+    """A fault for every date of an act under the programme that lies before its year."""
+    for name in _ACTS:
+        value = getattr(data, name, None)
+        if isinstance(value, date) and value.year < programme.year:
+            yield fault(
+                "before_programme", f"{at}.{name}".lstrip("."), f"{value} 早于本方案所在的 {programme.year} 年，请核对年份",
+                f"{value} is before {programme.year}, the year of the programme: look at the year",
+            )  # fmt: skip
+
+
 def read_data(kind: str, sent: Any, programme: Programme, today: date, at: str = "data") -> Data | tuple[Reason, ...]:
     """`sent` as the data of an event of `kind`, or everything that is wrong with it by itself.
 
@@ -455,7 +470,11 @@ def read_data(kind: str, sent: Any, programme: Programme, today: date, at: str =
         data: Data = KINDS[kind].adapter.validate_python(sent)
     except ValidationError as error:
         return from_validation(error, at)
-    faults = (*future_days(data, today, at), *KINDS[kind].faults(data, programme, today))
+    faults = (
+        *future_days(data, today, at),
+        *_early_days(data, programme, at),
+        *KINDS[kind].faults(data, programme, today),
+    )
     return faults or data
 
 

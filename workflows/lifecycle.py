@@ -335,7 +335,7 @@ def _judge_window(ask: Ask, reason: str | None) -> tuple[Flag | None, list[Reaso
     if not outside or reason is not None:
         return flag, []
     window, event = ask.event.window, quoted(ask.event.title)
-    zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"截至 {window.to}"
+    zh_when = f"{window.from_} 至 {window.to}" if window.from_ else f"{window.to} 以前"
     en_when = f"{window.from_} to {window.to}" if window.from_ else f"the time until {window.to}"
     return None, [
         ask.reason(

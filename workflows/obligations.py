@@ -91,13 +91,15 @@ def is_handed(id_: str, subject: str) -> bool:
 def refiling(programme: Programme, calendar: Calendar, owed: Owed, number: int, returned_at: datetime) -> Owed:
     """The filing `owed`, sent back (退回补正) at the aware instant `returned_at` by the entry `number` of its history.
 
-    It is owed anew with a term of its own; when it was handed in first stays as it is.
+    It is owed anew with a term of its own, which does not end before the plan's date; when it was handed in first stays
+    as it is.
     """
     span = programme.spans.refiling
     due = calendar.add(legal_day(returned_at), span.working_days)
     title = Text(f"退回补正：{owed.title.zh}", f"sent back to be corrected: {owed.title.en}")
     return replace(
-        owed, id=f"{owed.id}.{number}", title=title, clause=span.clause, since=returned_at, due_on=due.due_on, hard=False,
+        owed, id=f"{owed.id}.{number}", title=title, clause=span.clause, since=returned_at,
+        due_on=max(due.due_on, owed.due_on), hard=False,
         provisional=due.provisional,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ The address of the receiver is looked up once, judged, and connected to as it wa
 differently the second time gains nothing. Redirects are not followed.
 """
 
+import asyncio
 import hmac
 import socket
 import ssl
@@ -26,8 +27,10 @@ Resolve = Callable[[str, int], Sequence[str]]
 _PREFIX = "whsec_"
 _KEY_OCTETS = range(24, 65)  # as the specification says
 _COME_AGAIN = frozenset({408, 425, 429})
-# Networks in which an IPv6 address carries an IPv4 one to somebody who unpacks it: 6to4, Teredo, NAT64.
-_CARRIERS = tuple(ip_network(net) for net in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48"))
+# What is given out of IPv6 for the open internet, and what in it carries an IPv4 address to somebody who unpacks it (6to4,
+# Teredo) or is for documentation (RFC 9637).
+_GIVEN_OUT = ip_network("2000::/3")
+_CARRIERS = tuple(ip_network(net) for net in ("2002::/16", "2001::/32", "3fff::/20"))
 _MOST_ADDRESSES = 4
 
 
@@ -55,7 +58,7 @@ def is_public(address: IpAddress) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in carrier for carrier in _CARRIERS):
+        if address not in _GIVEN_OUT or any(address in carrier for carrier in _CARRIERS):
             return False
     return address.is_global and not address.is_multicast
 
@@ -77,12 +80,12 @@ class WebhookChannel:
         timeout: float = 10.0,
         authorities: str | None = None,
         resolve: Resolve = resolve,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`secrets_of` gives the secrets of a message's receiver, several while one takes the place of another.
 
         `allowed` are the networks that may be reached besides the open internet; only there may it be http://.
-        `timeout` is in seconds, for each step. `authorities` is a PEM file, for receivers with certificates of one's own. `resolve` and `transport` are for tests.
+        `timeout` is in seconds, for all of one attempt. `authorities` is a PEM file, for receivers with certificates of one's own. `resolve` and `transport` are for tests.
         """
         self._secrets_of = secrets_of
         self._allowed = tuple(allowed)
@@ -90,7 +93,7 @@ class WebhookChannel:
         self._resolve = resolve
         self._transport = transport
         self._authorities = authorities
-        self._client: httpx.Client | None = None
+        self._tls: ssl.SSLContext | None = None
 
     def side(self, recipient: str) -> str:
         """The receiver's host and port."""
@@ -99,7 +102,6 @@ class WebhookChannel:
     def send(self, message: Outgoing, now: datetime) -> None:
         """Post it. 2xx is taken; 4xx is never (but 408, 425, 429); all else may be taken later."""
         url = _checked(message.recipient)
-        addresses = self._addresses(url)
         body = message.rendered.text.encode()
         timestamp = int(now.timestamp())
         try:
@@ -117,7 +119,7 @@ class WebhookChannel:
             "webhook-signature": " ".join(signatures),
         }
         failure: SendFailed = Away(f"{url.host} has no address")
-        for address in addresses[:_MOST_ADDRESSES]:
+        for address in self._addresses(url)[:_MOST_ADDRESSES]:
             try:
                 self._post(url, address, headers, body, now)
             except Away as error:  # nothing was sent yet, so the next address may be tried
@@ -127,10 +129,9 @@ class WebhookChannel:
         raise failure
 
     def close(self) -> None:
-        """Close the connections that were kept."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """No connection is kept: asked for by its address, one made for another name there would be taken again, whose
+        certificate was checked against that name.
+        """
 
     def _addresses(self, url: httpx.URL) -> list[IpAddress]:
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -141,44 +142,57 @@ class WebhookChannel:
         for address in found:
             allowed = any(address in network for network in self._allowed)
             if not (allowed or is_public(address)):
-                raise Permanent(f"{url.host} is {address}, in a network that webhooks may not reach")
+                raise Permanent(f"{url.host} is in a network that webhooks may not reach")
             if not allowed and url.scheme != "https":
                 raise Permanent("on the open internet a webhook must be https://")
         return found
 
     def _post(self, url: httpx.URL, address: IpAddress, headers: dict[str, str], body: bytes, now: datetime) -> None:
         """Post to one address. The certificate is checked against the name that was asked for, not the address."""
-        client = self._opened()
-        request = client.build_request(
-            "POST",
-            url.copy_with(host=str(address)),
-            headers=headers,
-            content=body,
-            extensions={"sni_hostname": url.host} if url.scheme == "https" else {},
-        )
         try:
-            response = client.send(request, stream=True)
+            response = asyncio.run(self._exchange(url, address, headers, body))
+        except TimeoutError as error:
+            raise Broken(f"{url.host} took longer than {self._timeout:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Away(f"{url.host} ({address}) cannot be reached: {error}") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Broken(f"the connection to {url.host} broke: {type(error).__name__} {error}") from error
-        response.close()  # nobody needs the body, which may have no end
         _judge(response, now)
 
-    def _opened(self) -> httpx.Client:
-        if self._client is None:
-            # trust_env: neither proxies nor certificates come from the environment, which is not ours to read.
-            # No connection is kept: asked for by its address, one made for another name there would be taken again,
-            # whose certificate was checked against that name.
-            self._client = httpx.Client(
+    async def _exchange(
+        self, url: httpx.URL, address: IpAddress, headers: dict[str, str], body: bytes
+    ) -> httpx.Response:
+        """The answer without its body, which nobody needs and which may have no end. Raises TimeoutError.
+
+        A receiver that sends an octet now and then outlives any bound on a single step, hence the bound on the whole.
+        """
+        # trust_env: neither proxies nor certificates come from the environment, which is not ours to read.
+        if self._tls is None:
+            self._tls = (
+                httpx.create_ssl_context(trust_env=False)
+                if self._authorities is None
+                else (ssl.create_default_context(cafile=self._authorities))
+            )
+        async with (
+            asyncio.timeout(self._timeout),
+            httpx.AsyncClient(
                 transport=self._transport,
-                verify=True if self._authorities is None else ssl.create_default_context(cafile=self._authorities),
+                verify=self._tls,
                 timeout=self._timeout,
-                limits=httpx.Limits(max_keepalive_connections=0),
                 follow_redirects=False,
                 trust_env=False,
+            ) as client,
+        ):
+            request = client.build_request(
+                "POST",
+                url.copy_with(host=str(address)),
+                headers=headers,
+                content=body,
+                extensions={"sni_hostname": url.host} if url.scheme == "https" else {},
             )
-        return self._client
+            response = await client.send(request, stream=True)
+            await response.aclose()
+            return response
 
 
 def _is_url(text: str) -> bool:

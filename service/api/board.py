@@ -49,5 +49,6 @@ def _shown(standing: board.Standing, language: str) -> dict[str, Any]:
         "by_state": standing.by_state,
         "obligations": standing.obligations,
         "requests": standing.requests,
+        "own_obligations": standing.own_obligations,
         "rank": standing.rank,
     }

@@ -17,10 +17,18 @@ from service import clock, errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
-from service.casework.filings import FilingClosed, FilingNotSubmitted, NotNil
+from service.casework.filings import (
+    FilingClosed,
+    FilingFrozen,
+    FilingNotSubmitted,
+    NotNil,
+    PeriodNotBegun,
+    ReportsOwed,
+)
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
+from service.casework.webhooks import TooManyWebhooks
 from service.errors import ServiceError
 from service.writer import Replayed
 from workflows.faults import from_findings
@@ -51,6 +59,10 @@ STATUS: Mapping[type[ServiceError], int] = {
     NotNil: 409,
     FilingNotSubmitted: 409,
     FilingClosed: 409,
+    FilingFrozen: 409,
+    PeriodNotBegun: 409,
+    ReportsOwed: 409,
+    TooManyWebhooks: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

@@ -14,7 +14,7 @@ SENT: dict[str, dict[str, tuple[str, Any]]] = {
 _LINE: dict[str, Any] = {
     "id": "henan-2024.410100.list.2024", "programme": "henan-2024", "unit": "410100", "form": "list", "period": "2024",
     "title": "报送附件 1 培育清单", "clause": "P1", "signed": False, "due_on": "2024-05-31",
-    "due_at": "2024-06-01T00:00:00+08:00", "status": "submitted", "version": 1,
+    "due_at": "2024-06-01T00:00:00+08:00", "owed_on": None, "status": "submitted", "version": 1,
     "submitted_at": "2024-05-30T16:20:00+08:00", "first_submitted_at": "2024-05-30T16:20:00+08:00",
     "submitted_by": "郑州 李工", "late": False, "return_reason": None, "documents": [], "rows_hash": "9f2c" * 16,
 }  # fmt: skip
@@ -37,7 +37,8 @@ _STANDING = {
     "code": "410100", "name": "郑州市", "target": 60, "counted": 12, "counted_after": 1, "share": 0.2, "in_time": 0.9,
     "by_state": {"upgrading": 40, "recognised": 13},
     "obligations": {"met": 88, "late": 6, "nil": 2, "open": 51, "overdue": 4},
-    "requests": {"open": 3, "overdue": 1, "answered_late": 2}, "rank": 4,
+    "requests": {"open": 3, "overdue": 1, "answered_late": 2}, "own_obligations": None,
+    "rank": 4,
 }  # fmt: skip
 
 # What comes back when it goes well, by operation.
@@ -64,7 +65,7 @@ GOT: dict[str, Any] = {
     "read_filing": _FILING,
     "submit_filing": _FILING,
     "return_filing": {
-        **_FILING, "status": "returned", "version": 2, "draft": 1,
+        **_FILING, "status": "returned", "owed_on": "2024-06-07", "version": 2, "draft": 1,
         "return_reason": "第 1 行企业名称与营业执照不一致，请更正后重新提交",
     },
     "search_obligations": {"items": [_OBLIGATION], "next": None},

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from service.api.notices import within_limit
 from service.api.schemas import Code, Sent
 from service.api.shapes import Got, Page
 from service.casework import feeds
-from service.casework.answers import Answer, Key
+from service.casework.answers import Answer
 from service.casework.desk import Desk
 from service.casework.objections import PUBLIC
 from service.running import Running
@@ -77,12 +78,12 @@ def _told(process: Running, token: str) -> dict[str, Any]:
     return {"token": token, "url": f"{base}/api/v1/calendar.ics?token={token}"}
 
 
-def _token(process: Running, key: Key | None) -> str:
-    return f"feed_{once.octets(process, key, 'feed').hex()}"
+def _token(process: Running, feed_id: str) -> str:
+    return f"feed_{once.octets(process, 'feed', feed_id).hex()}"
 
 
-def _told_again(process: Running, key: Key, body: bytes) -> Mapping[str, Any]:
-    return _told(process, _token(process, key))
+def _told_besides(process: Running, body: bytes, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _told(process, _token(process, kept["id"]))
 
 
 def version_of(tx: Connection, caller: Caller, path: dict[str, Any]) -> int:
@@ -92,15 +93,14 @@ def version_of(tx: Connection, caller: Caller, path: dict[str, Any]) -> int:
 
 
 @router.post("", status_code=201, responses={**openapi.made(FeedMade), **openapi.CREATES})
-def make_feed(change: Annotated[Change, once.changing_once("feeds.make", _told_again)], sent: FeedSent) -> Response:
+def make_feed(change: Annotated[Change, once.changing_once("feeds.make", _told_besides)], sent: FeedSent) -> Response:
     """Make a feed of a unit's dates; its token is shown this once."""
-    token = _token(change.process, change.key)
 
     def do(desk: Desk, act: Act) -> Answer:
-        row = feeds.make(desk, act, sent.unit, token)
+        row = feeds.make(desk, act, sent.unit, partial(_token, change.process))
         return answer(_shown(row), 201, version=1, location=f"/api/v1/feeds/{row['id']}")
 
-    return once.make_once(change, do, _told(change.process, token))
+    return once.make_once(change, do, partial(_told_besides, change.process, b""))
 
 
 @router.get("", response_model=FeedPage, responses=openapi.LISTS)

@@ -42,6 +42,7 @@ def _line(desk: Desk, row: Any, language: str) -> dict[str, Any]:
         "signed": filing.signed,
         "due_on": row["due_on"],
         "due_at": instant(row["due_at"]),
+        "owed_on": filings.owed_on(desk, row),
         "status": row["status"],
         "version": row["version"],
         "submitted_at": instant(row["submitted_at"]),

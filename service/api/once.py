@@ -1,4 +1,4 @@
-"""Secrets that are told once: they follow from the Idempotency-Key, so that no kept answer has to hold one."""
+"""Secrets that are told once: they follow from the id of what they open, so that no kept answer has to hold one."""
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping
@@ -11,36 +11,36 @@ from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from service.access import Act
-from service.api.door import Calling, Change, changing, idempotency_key, running
-from service.casework.answers import Answer, Key
+from service.api.door import Calling, Change, changing, running
+from service.casework.answers import Answer
 from service.casework.desk import Desk
 from service.running import Running
 from service.writer import Replayed
 
-# From the process, the key of a request and its body: what is told in the answer and not kept with it.
-Told = Callable[[Running, Key, bytes], Mapping[str, Any]]
+# From the process, the body of a request and the answer that is kept: what is told besides and not kept with it.
+Told = Callable[[Running, bytes, Mapping[str, Any]], Mapping[str, Any]]
+# The same from the answer alone.
+_More = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-def octets(process: Running, key: Key | None, what: str) -> bytes:
-    """32 octets that nobody can guess; the same for the same key."""
-    if key is None:
-        return bytes.fromhex(process.books.chance.hex(256))
-    said = "\n".join((what, key.scope, key.fingerprint, key.key))
-    return hmac.new(process.cursor_secret, said.encode(), "sha256").digest()
+def octets(process: Running, what: str, id_: str) -> bytes:
+    """32 octets that nobody can guess who does not hold the database; the same for the same thing."""
+    return hmac.new(process.cursor_secret, f"{what}\n{id_}".encode(), "sha256").digest()
 
 
-def _with(kept: Answer, more: Mapping[str, Any]) -> Answer:
-    return Answer(kept.status, kept.headers, to_json({**from_json(kept.body), **more}))
+def _with(kept: Answer, more: _More) -> Answer:
+    told = from_json(kept.body)
+    return Answer(kept.status, kept.headers, to_json({**told, **more(told)}))
 
 
 @contextmanager
-def _again(more: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+def _again(more: _More) -> Iterator[None]:
     try:
         yield
     except Replayed as kept:
         if kept.answer.status != HTTPStatus.CREATED:
             raise
-        raise Replayed(_with(kept.answer, more())) from None
+        raise Replayed(_with(kept.answer, more)) from None
 
 
 def changing_once(act: str, told: Told) -> Any:
@@ -49,8 +49,7 @@ def changing_once(act: str, told: Told) -> Any:
 
     async def come_in(request: Request, calling: Calling) -> Change:
         body = await request.body()
-        key = idempotency_key(request, calling.id, body)
-        with _again(lambda: told(running(request), key, body) if key else {}):
+        with _again(lambda kept: told(running(request), body, kept)):
             change: Change = await inner(request, calling)
         return change
 
@@ -58,9 +57,9 @@ def changing_once(act: str, told: Told) -> Any:
     return Depends(come_in)
 
 
-def make_once(change: Change, do: Callable[[Desk, Act], Answer], more: Mapping[str, Any]) -> Response:
+def make_once(change: Change, do: Callable[[Desk, Act], Answer], more: _More) -> Response:
     """Make the change and answer with `more` than is kept."""
-    with _again(lambda: more):
+    with _again(more):
         made = change.make(do)
     if made.status_code != HTTPStatus.CREATED:
         return made

@@ -13,10 +13,18 @@ from service.api.examples import GOT, SENT
 from service.api.schemas import EventSent
 from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
-from service.casework.filings import FilingClosed, FilingNotSubmitted, NotNil
+from service.casework.filings import (
+    FilingClosed,
+    FilingFrozen,
+    FilingNotSubmitted,
+    NotNil,
+    PeriodNotBegun,
+    ReportsOwed,
+)
 from service.casework.messages import MessageSent
 from service.casework.objections import NoticeOver, ObjectionDecided
 from service.casework.requests import RequestAnswered
+from service.casework.webhooks import TooManyWebhooks
 from service.errors import ServiceError
 from workflows.faults import fault
 from workflows.text import Reason, Text
@@ -58,6 +66,10 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             NotNil(rows=31),
             FilingNotSubmitted(),
             FilingClosed(),
+            FilingFrozen(),
+            PeriodNotBegun(period="2024-11"),
+            ReportsOwed(cases=["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]),
+            TooManyWebhooks(most=20),
             errors.ClockRefused(),
         ),
     ),

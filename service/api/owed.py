@@ -37,6 +37,7 @@ class FilingLine(Got):
     signed: bool = Field(description="Handed in with its signed and sealed scan.")
     due_on: date
     due_at: datetime
+    owed_on: date | None = Field(description="By when it is owed now; sent back, it has a term of its own.")
     status: Literal["open", "submitted", "returned", "nil", "closed"]
     version: int
     submitted_at: datetime | None
@@ -151,6 +152,7 @@ class StandingGot(Got):
     by_state: dict[str, int]
     obligations: dict[str, int]
     requests: dict[str, int]
+    own_obligations: dict[str, int] | None = Field(description="Of the province: what it owes itself, within the sum.")
     rank: int | None
 
 

@@ -18,7 +18,7 @@ from service.api.door import Change, Route, answer, answered, changing, reading,
 from service.api.schemas import Sent
 from service.api.shapes import Got, Page
 from service.casework import webhooks
-from service.casework.answers import Answer, Key
+from service.casework.answers import Answer
 from service.casework.desk import Desk
 from service.casework.webhooks import EventType
 from service.running import Running
@@ -72,12 +72,12 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _secret(process: Running, key: Key | None) -> str:
-    return webhooks.secret_from(once.octets(process, key, "webhook"))
+def _secret(process: Running, webhook_id: str) -> str:
+    return webhooks.secret_from(once.octets(process, "webhook", webhook_id))
 
 
-def _told_again(process: Running, key: Key, body: bytes) -> Mapping[str, Any]:
-    return {"secret": from_json(body).get("secret") or _secret(process, key)}
+def _told_besides(process: Running, body: bytes, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"secret": from_json(body).get("secret") or _secret(process, kept["id"])}
 
 
 def version_of(tx: Connection, caller: Caller, path: dict[str, Any]) -> int:
@@ -88,19 +88,21 @@ def version_of(tx: Connection, caller: Caller, path: dict[str, Any]) -> int:
 
 @router.post("", status_code=201, responses={**openapi.made(WebhookMade), **openapi.CREATES})
 def make_webhook(
-    change: Annotated[Change, once.changing_once("webhooks.keep", _told_again)], sent: WebhookSent
+    change: Annotated[Change, once.changing_once("webhooks.keep", _told_besides)], sent: WebhookSent
 ) -> Response:
     """Have another program told of events; its secret is shown this once."""
     allowed = networks(change.process.settings.webhook_networks)
-    secret = sent.secret or _secret(change.process, change.key)
+
+    def secret_of(webhook_id: str) -> str:
+        return sent.secret or _secret(change.process, webhook_id)
 
     def do(desk: Desk, act: Act) -> Answer:
-        row = webhooks.make(desk, act, url=sent.url, secret=secret, events=sent.events, allowed=allowed)
+        row = webhooks.make(desk, act, url=sent.url, secret_of=secret_of, events=sent.events, allowed=allowed)
         return answer(
             {**_shown(row), "secret": None}, 201, version=1, location=f"/api/v1/webhooks/{row['id']}"
         )  # fmt: skip
 
-    return once.make_once(change, do, {"secret": secret})
+    return once.make_once(change, do, lambda kept: {"secret": secret_of(kept["id"])})
 
 
 @router.get("", response_model=WebhookPage, responses=openapi.LISTS)

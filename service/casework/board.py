@@ -33,6 +33,7 @@ class Standing:
     by_state: dict[str, int] = field(default_factory=dict)
     obligations: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SHOWN.values(), 0))
     requests: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("open", "overdue", "answered_late"), 0))
+    own_obligations: dict[str, int] | None = None
     rank: int | None = None
 
     @property
@@ -63,7 +64,10 @@ def draw_up(desk: Desk, programme: Programme, now: datetime) -> tuple[Standing, 
     _count_cases(desk, programme, areas)
     _count_obligations(desk, programme, areas, now)
     _count_requests(desk, programme, areas, now)
+    province.own_obligations = dict(province.obligations)
     for standing in units:
+        for name, number in standing.obligations.items():
+            province.obligations[name] += number
         for name, number in standing.by_state.items():
             province.by_state[name] = province.by_state.get(name, 0) + number
         for name, number in standing.requests.items():

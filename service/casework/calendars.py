@@ -80,14 +80,16 @@ def load_packaged(tx: Connection, act: Act) -> None:
 
 
 def differences(calendar: Calendar, year: CalendarYear) -> list[str]:
-    """What loading `year` would change, a line a day."""
+    """What loading `year` would change: a line for each day off or made up for, one for all that become firm as usual."""
     after = Calendar((*calendar.years, year))
     first, last = date(year.year - 1, 12, 25), date(year.year + 1, 1, 7)
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    lines = []
+    lines, usual = [], 0
     for on in days:
         was, is_ = calendar.day(on), after.day(on)
-        if (was.kind, was.provisional) != (is_.kind, is_.provisional):
+        if is_.kind in ("weekday", "weekend") and was.kind in (is_.kind, "unknown"):
+            usual += (was.kind, was.provisional) != (is_.kind, is_.provisional)
+        elif (was.kind, was.provisional) != (is_.kind, is_.provisional):
             firm = "" if is_.provisional else " (firm)"
             lines.append(f"{on} {was.kind} -> {is_.kind}{firm} {is_.name or ''}".rstrip())
-    return lines
+    return [*lines, f"{usual} more days are firm now, working on weekdays and off on weekends"] if usual else lines

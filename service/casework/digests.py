@@ -38,6 +38,7 @@ class Telling:
     row: Mapping[str, Any]
     rung: str
     to: Addressee
+    is_handed_on: bool = False  # to somebody to whom it was given later, and who knows nothing of it yet
 
 
 def tell(
@@ -102,8 +103,9 @@ class _Mails:
         key = self.keys[person.id]
         earlier = [each.id for each in self.earlier[key.rpartition(":")[0]]]
         taken_back = sorted(outbox.cancel(self.desk.tx, earlier)) if earlier else []
-        kept = [item for id_ in taken_back for item in self.told.get(id_, ())]
+        kept = list({item[0]["id"]: item for id_ in taken_back for item in self.told.get(id_, ())}.values())
         new = [(each.row, each.rung) for each in tellings]
+        kept = [item for item in kept if item[0]["id"] not in {row["id"] for row, _ in new}]
         there = self.todays.get(key)
         if there is None:
             message = self._message(person, key, [*kept, *new])
@@ -140,7 +142,7 @@ class _Mails:
 
 
 def _goes_at_once(telling: Telling) -> bool:
-    return telling.rung in _AT_ONCE or not telling.to.digest
+    return telling.rung in _AT_ONCE or telling.is_handed_on or not telling.to.digest
 
 
 def _at_once(person: Addressee, tellings: list[Telling], now: datetime) -> Iterator[tuple[str, list[Telling]]]:

@@ -1,6 +1,6 @@
 """Feeds: tokens that open the dates of one unit to its calendar programs, and what they find there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,8 +33,8 @@ _STATUS = {
 }
 
 
-def make(desk: Desk, act: Act, unit: str | None, token: str) -> dict[str, Any]:
-    """Make a feed of a unit's dates, its own unless said; its row. Only the hash of its `token` is kept.
+def make(desk: Desk, act: Act, unit: str | None, token_of: Callable[[str], str]) -> dict[str, Any]:
+    """Make a feed of a unit's dates, its own unless said; its row. Only the hash of the token that `token_of` makes of its id is kept.
 
     Raises NotFound for another unit than one's own, Malformed for one that there is not.
     """
@@ -42,7 +42,8 @@ def make(desk: Desk, act: Act, unit: str | None, token: str) -> dict[str, Any]:
     if act.caller.role == Role.UNIT and unit != act.caller.unit:
         raise NotFound
     _require_known(desk, unit)
-    feed_id, kept = desk.chance.id(act.at), hashed(token)
+    feed_id = desk.chance.id(act.at)
+    kept = hashed(token_of(feed_id))
     entry = audit.Entry(
         act, "feed", feed_id, 1, "create", None, unit, changes={"unit": unit, "token_hash": kept, "removed": False}
     )

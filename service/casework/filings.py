@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -24,6 +24,7 @@ from workflows.forms import PERSONAL, Row
 from workflows.obligations import Outcome, Owed
 from workflows.programme import Filing, Programme
 from workflows.text import Text
+from workflows.working_days import legal_day
 
 _FILINGS, _CASES, _SITES = table(FilingRow), table(CaseRow), table(Enterprise)
 _VERSIONS = table(ProgrammeVersion)
@@ -44,6 +45,33 @@ class NotNil(Conflict):
 
     code = "not_nil"
     said = Text("本单位有应报的内容，不能作零报告；请直接提交", "there are rows to file: submit them, not nil")
+
+
+class FilingFrozen(Conflict):
+    """What was handed in stands once its day has passed, unless the province sends it back."""
+
+    code = "filing_frozen"
+    said = Text(
+        "该报备已提交且期限已过，内容已固定；如需更正，请省级退回后再提交",
+        "this filing was handed in and its day has passed, so it stands: to correct it, ask the province to send it back",
+    )
+
+
+class PeriodNotBegun(Conflict):
+    """A period that has not begun has nothing to tell."""
+
+    code = "period_not_begun"
+    said = Text("该报备所属期间尚未开始", "the period of this filing has not begun yet")
+
+
+class ReportsOwed(Conflict):
+    """Nothing is to tell only where no case owes its report."""
+
+    code = "reports_owed"
+    said = Text(
+        "本月尚有案件未报进展，不能作零报告：请先登记各案进展",
+        "cases owe their report of this month, so the filing is not nil: report their progress first",
+    )
 
 
 class FilingNotSubmitted(Conflict):
@@ -179,12 +207,15 @@ def submit(
 ) -> dict[str, Any]:
     """Hand in a filing: its rows are frozen as the cases stand; where there are none, it is nil by itself.
 
-    Handed in again it is the next version; what was received first decides whether it was in time. Raises NotFound,
-    VersionStale, FilingClosed, Malformed for a document that there is not, NotNil.
+    Handed in again, up to its day or after it was sent back, it is the next version; what was received first decides
+    whether it was in time, a nil not counted once there is something to tell. Raises NotFound, VersionStale, FilingClosed, FilingFrozen, PeriodNotBegun, Malformed for a
+    document that there is not, NotNil, ReportsOwed.
     """
     row = _locked(desk.tx, act.caller, filing_id, version)
     if row["status"] == CLOSED:
         raise FilingClosed
+    if legal_day(act.at) < _begins_on(row["period"]):
+        raise PeriodNotBegun(period=row["period"])
     if documents:  # what is scanned and sent has no place yet, so that no id names anything
         raise Malformed(
             *(
@@ -193,8 +224,15 @@ def submit(
             )
         )
     rows = drawn_up(desk, row)
+    is_corrected = row["status"] == "nil" and bool(
+        rows
+    )  # nothing was told, and now there is something: late, if its day has passed
+    if row["status"] in _HANDED_IN and act.at >= row["due_at"] and not is_corrected:
+        raise FilingFrozen
     if nil and rows:
         raise NotNil(rows=len(rows))
+    if not rows and (owing := _owe_reports(desk, row)):
+        raise ReportsOwed(cases=owing)
     status = "submitted" if rows else "nil"
     told = [{name: value for name, value in each.items() if name not in PERSONAL} for each in rows]
     persons = [{name: value for name, value in each.items() if name in PERSONAL} for each in rows]
@@ -202,9 +240,10 @@ def submit(
     kept, commitment = private.keep(desk.tx, desk.chance, persons, act.at) if any(persons) else (None, None)
     changes = {"status": status, "rows_hash": sha256(text.encode()).hexdigest(), "rows": len(rows), "documents": []}
     # Who is to be reached stands beside a salted commitment, as everywhere: the hash of the rows tells nothing of them.
-    data = {"contact_commitment": commitment}
+    data = {"contact_commitment": commitment, "rows": told}  # an earlier version can be read there
     change = {
-        "status": status, "first_submitted_at": row["first_submitted_at"] or act.at, "submitted_at": act.at,
+        "status": status, "submitted_at": act.at,
+        "first_submitted_at": act.at if is_corrected else row["first_submitted_at"] or act.at,
         "submitted_by": act.caller.name, "return_reason": None, "rows": text, "rows_hash": changes["rows_hash"],
         "contact": kept, "documents": audit.canonical([]),
     }  # fmt: skip
@@ -212,6 +251,33 @@ def submit(
     said = {"filing": filing_id, "unit": row["unit"], "form": row["form"], "period": row["period"], "status": status}
     enqueue_events(desk, EventType.FILING_SUBMITTED, row["unit"], [Happened(filing_id, filed["version"], act.at, said)])
     return filed
+
+
+def _begins_on(period: str) -> date:
+    """The first day of a period: a year, `2024`, or a month, `2024-06`."""
+    year, _, month = period.partition("-")
+    return date(int(year), int(month or 1), 1)
+
+
+def _owe_reports(desk: Desk, row: Any) -> list[str]:
+    """The cases of the unit that owe the report of the filing's month, where the filing is made of reports."""
+    programme, filing = filing_of(desk, row)
+    if programme.form_by_id[filing.form].row != "case_month":
+        return []
+    owed = obligations.ROWS
+    statement = select(owed.c.case_id).where(
+        owed.c.status == str(Outcome.OPEN), owed.c.kind == "report", owed.c.programme == programme.id,
+        owed.c.unit == row["unit"], owed.c.id.endswith(f".{row['period']}", autoescape=True),
+    )  # fmt: skip
+    return list(desk.tx.execute(statement.order_by(owed.c.case_id)).scalars())
+
+
+def owed_on(desk: Desk, row: Any) -> date | None:
+    """By when it is owed now: its own day, or that of the term since it was sent back; None where nothing is owed."""
+    if row["status"] == RETURNED:
+        owed = obligations.standing(desk.tx, [f"filing.{row['id']}.{row['version']}"])
+        return next((each["due_on"] for each in owed.values()), None)
+    return row["due_on"] if row["status"] == "open" else None
 
 
 def return_(desk: Desk, act: Act, filing_id: str, version: int, reason: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from workflows.text import Text
 from workflows.working_days import legal_day
 
 _CASES, _SITES, _REQUESTS = table(CaseRow), table(Enterprise), table(Request)
-# A mail lists so many things; the rest is counted.
-_MOST = 60
+# A mail lists so many things, more than anybody has in a season; what were beyond is counted.
+_MOST = 500
 _STAGES = ("escalated", "overdue", "due", "ahead")
 
 REQUEST_KINDS: Mapping[str, Text] = {
@@ -81,6 +81,7 @@ class Letters:
             "reason": _both(why),
             "paper": paper,
             "moved": moved[:_MOST],
+            "more": max(0, len(moved) - _MOST),
             "calendar": self._dates(rows[:_MOST]),
         }
 

@@ -128,7 +128,7 @@ class _Round:
                     "unknown_unit",
                     "unit",
                     f"没有填报单位“{item.unit}”；可选：{known}",
-                    f"no unit '{item.unit}'",
+                    f"no unit '{item.unit}'; there are {', '.join(programme.unit_by_code)}",
                     programme.cites.units,
                 )
             )

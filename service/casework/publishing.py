@@ -22,6 +22,7 @@ from service.casework.standing import WITH_SITE, Standing, standing
 from service.storage.tables import CaseRow, FilingRow, Objection, ProgrammeVersion, table
 from workflows import obligations as rules
 from workflows.case import Case
+from workflows.errors import ProgrammeRefused
 from workflows.obligations import Outcome, Owed
 from workflows.programme import Programme
 from workflows.programme_checks import load
@@ -61,6 +62,8 @@ def read(desk: Desk, source: str) -> Programme | None:
     Raises ProgrammeRefused with every problem of the file, NotNewer.
     """
     programme = load(source)
+    if programme.draft:
+        raise ProgrammeRefused(("draft: it is a draft; look at its dates, then take the line `draft = true` out",))
     of_it = _VERSIONS.c.programme == programme.id
     stands = select(_VERSIONS.c.source).where(of_it, _VERSIONS.c.version == programme.version)
     known = desk.tx.execute(stands).scalar()

@@ -6,7 +6,8 @@ The day's rungs of one person go in one mail; a breach goes at once and at any h
 office hours.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,11 +103,15 @@ class _Round:
         row["next_at"] = obligations.next_turn(programme, calendar, row, self.now)
         if reached:
             row["rung"] = reached[-1].id
+        told: Collection[tuple[str, str]] = self.claimed.get(row["id"], ())
         found = [
-            Telling(row, rung, to)
+            Telling(row, rung, to, is_handed_on=_is_handed_on(row, to, told))
             for each, to in _newest(self._addressed(programme, row, reached))
-            if (row["id"], rung := obligations.rung_of(row, each), to.id) not in self.claimed
+            if (rung := obligations.rung_of(row, each), to.id) not in told
         ]
+        # Whoever hears of the breach only now hears of it once.
+        shaken = {each.to.id for each in found if each.rung.startswith("breach")}
+        found = [each for each in found if each.rung.startswith("breach") or each.to.id not in shaken]
         is_open = hours.is_open(calendar, self.now)
         waiting = [each for each in found if not is_open and each.rung != "breach"]
         if waiting:
@@ -148,6 +153,16 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _claimed(tx: Connection, ids: Sequence[str]) -> set[tuple[str, str, str]]:
+def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
+    """Of each of these obligations the rungs that were told, and to whom."""
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
-    return {(row.obligation, row.rung, row.recipient) for row in tx.execute(statement)}
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in tx.execute(statement):
+        found[row.obligation].add((row.rung, row.recipient))
+    return found
+
+
+def _is_handed_on(row: dict[str, Any], to: Addressee, told: Collection[tuple[str, str]]) -> bool:
+    """Whether somebody else had it before, and this one is its handler now and was told nothing yet."""
+    was_handed = any(rung == "handed" for rung, _ in told)
+    return to.id == row["handler"] and was_handed and all(person != to.id for _, person in told)

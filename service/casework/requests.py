@@ -20,7 +20,7 @@ from workflows import obligations as rules
 from workflows.faults import fault
 from workflows.ladders import climb
 from workflows.obligations import Outcome, Owed
-from workflows.programme import Programme
+from workflows.programme import Programme, Role
 from workflows.text import Text
 from workflows.working_days import WalkedDay, legal_day
 
@@ -80,6 +80,16 @@ def enter(desk: Desk, act: Act, sent: NewRequest) -> dict[str, Any]:
             fault(
                 "before_programme", "received_at", f"不得早于本方案所在的 {of.programme.year} 年",
                 f"not before {of.programme.year}, the year of the programme",
+            )
+        )  # fmt: skip
+    if (
+        act.caller.role == Role.ENTERPRISE
+        and rules.answer(of.programme, desk.calendar, "", of.unit, received_at).due_at <= act.at
+    ):
+        raise Malformed(
+            fault(
+                "term_over", "received_at", "按此收到时间，答复期限已过：由填报单位登记其收到的时间",
+                "its term would be over already: the unit enters when it received that",
             )
         )  # fmt: skip
     request_id = desk.chance.id(act.at)

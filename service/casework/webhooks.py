@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import httpx
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from notifications.channels.outgoing import Outgoing
 from notifications.channels.webhook import IpAddress, IpNetwork, is_public, sign
@@ -17,15 +17,25 @@ from notifications.outbox import Channel, NewMessage, enqueue
 from service.access import Act, Caller, hashed, webhooks_seen
 from service.casework import audit, receivers
 from service.casework.desk import Desk
-from service.errors import Malformed, NotFound
+from service.errors import Conflict, Malformed, NotFound
 from service.storage.db import Database
 from service.storage.tables import Webhook, table
 from workflows.faults import fault
 from workflows.programme import Role
-from workflows.text import Reason
+from workflows.text import Reason, Text
 from workflows.working_days import SHANGHAI
 
 _WEBHOOKS = table(Webhook)
+_MOST = 20
+
+
+class TooManyWebhooks(Conflict):
+    """A unit, or the province, has as many as it may have."""
+
+    code = "too_many_webhooks"
+    said = Text(
+        f"最多登记 {_MOST} 个，请先删除不用的", f"there are {_MOST} already, which is the most: remove what is not used"
+    )
 
 
 class EventType(StrEnum):
@@ -50,19 +60,30 @@ def secret_from(octets: bytes) -> str:
 
 
 def make(
-    desk: Desk, act: Act, *, url: str, secret: str, events: Iterable[EventType], allowed: Sequence[IpNetwork]
+    desk: Desk,
+    act: Act,
+    *,
+    url: str,
+    secret_of: Callable[[str], str],
+    events: Iterable[EventType],
+    allowed: Sequence[IpNetwork],
 ) -> dict[str, Any]:
     """Have another program told of events: of one's own unit for a unit, of all for the province; its row.
 
-    `allowed` are the networks that may be reached besides the open internet. Raises Malformed for an address or a secret
-    that cannot be used. The audit holds the secret's hash alone.
+    `secret_of` gives the secret for its id; `allowed` are the networks that may be reached besides the open internet.
+    Raises Malformed for an address or a secret that cannot be used, TooManyWebhooks. The audit holds the secret's hash
+    alone.
     """
     url = url.strip()
+    webhook_id = desk.chance.id(act.at)
+    secret = secret_of(webhook_id)
     if faults := [*_address_faults(url, allowed), *_secret_faults(secret)]:
         raise Malformed(*faults)
     unit = act.caller.unit if act.caller.role == Role.UNIT else None
     told_of = sorted({str(event) for event in events})
-    webhook_id = desk.chance.id(act.at)
+    standing = select(func.count()).where(_WEBHOOKS.c.unit.is_not_distinct_from(unit), _WEBHOOKS.c.removed_at.is_(None))
+    if desk.tx.execute(standing).scalar_one() >= _MOST:
+        raise TooManyWebhooks(most=_MOST)
     entry = audit.Entry(
         act, "webhook", webhook_id, 1, "create", None, unit,
         changes={"url": url, "events": told_of, "unit": unit, "secret_hash": hashed(secret), "removed": False},

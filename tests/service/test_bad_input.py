@@ -121,6 +121,7 @@ def of_the_list(world: World) -> Iterator[Bad]:
     yield Bad("target not above", 422, "target_not_above", body=line(world, current_grade="B"), field="target_grade")
     yield Bad("no target", 422, "not_a_target", body=line(world, target_grade="C"), field="target_grade")
     yield Bad("future application", 422, "in_the_future", body=line(world, applied_on="2024-05-21"), field="applied_on")
+    yield Bad("year mistyped", 422, "before_programme", body=line(world, applied_on="1924-05-06"), field="applied_on")
     yield Bad("future retrofit", 422, "in_the_future", field="ultra_low.completed_on",
               body=line(world, ultra_low={"completed_on": "2024-05-21"}))  # fmt: skip
     yield Bad("1,001 lines", 422, "too_many", "/cases/batch", body={"items": [world.line()] * 1001}, field="items")

@@ -77,7 +77,9 @@ def test_r2_who_met_more_in_time_ranks_higher_where_targets_are_reached_alike(wo
     assert units[KAIFENG]["obligations"] == {"met": 0, "late": 1, "nil": 0, "open": 12, "overdue": 0}
     assert (units[ZHENGZHOU]["rank"], units[KAIFENG]["rank"], units["410300"]["rank"]) == (1, 2, 2)
     assert (units[ZHENGZHOU]["in_time"], units[KAIFENG]["in_time"]) == (1, 0)
-    assert found["province"]["obligations"]["overdue"] == 0  # its own, not those of its units
+    assert found["province"]["obligations"]["overdue"] == 17  # of all its units; of its own, none
+    assert found["province"]["own_obligations"]["overdue"] == 0
+    assert units[KAIFENG]["own_obligations"] is None
 
 
 def test_requests_are_counted_by_how_they_stand(world: World) -> None:

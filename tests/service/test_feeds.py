@@ -231,3 +231,11 @@ def test_a_feed_that_was_tampered_with_is_found(world: World) -> None:
             _, broken = verification.verify(tx, SYSTEM)
             tampering.rollback()
             assert [(each.subject_type, each.what) for each in broken] == [("feed", "not what its history says")]
+
+
+def test_a_key_that_was_forgotten_makes_another_feed_with_a_token_of_its_own(world: World) -> None:
+    first = world.call(OFFICER, "POST", "/feeds", {}, key="feed-1")
+    world.at("2024-05-24")
+    again = world.call(OFFICER, "POST", "/feeds", {}, key="feed-1")
+    assert again.status_code == 201, again.text
+    assert again.json()["token"] != first.json()["token"]

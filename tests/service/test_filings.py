@@ -146,14 +146,56 @@ def test_handed_in_again_it_is_the_next_version_and_the_first_receipt_decides(wo
     world.listed()
     _submit(world)
     world.listed()
-    world.at("2024-06-05")
+    world.at("2024-05-30")
     again = _submit(world).json()
     assert (again["version"], len(again["rows"]), again["late"]) == (2, 2, False)
     assert (again["first_submitted_at"], again["submitted_at"]) == (
-        "2024-05-20T09:00:00+08:00", "2024-06-05T09:00:00+08:00",
+        "2024-05-20T09:00:00+08:00", "2024-05-30T09:00:00+08:00",
     )  # fmt: skip
     assert _owed(world)["status"] == "met"
+    entries = world.call("auditor", "GET", f"/audit?subject={LIST}").json()["items"]
+    assert [len(entry["data"]["rows"]) for entry in entries] == [2, 1]  # what was handed in before can still be read
     assert _submit(world, version=1).status_code == 412
+
+
+def test_what_was_handed_in_stands_once_its_day_has_passed_unless_it_is_sent_back(world: World) -> None:
+    world.listed()
+    _submit(world)
+    world.listed()
+    world.at("2024-06-01T00:00:00+08:00")
+    refused = _submit(world)
+    assert (refused.status_code, refused.json()["code"]) == (409, "filing_frozen")
+    assert _return(world).status_code == 200
+    assert len(_submit(world, version=2).json()["rows"]) == 2
+
+
+def test_nothing_is_filed_for_a_period_that_has_not_begun(world: World) -> None:
+    early = _submit(world, f"henan-2024.{ZHENGZHOU}.tracking.2024-11", {"nil": True})
+    assert (early.status_code, early.json()["code"]) == (409, "period_not_begun")
+
+
+def test_a_nil_handed_in_early_does_not_keep_the_day_of_what_came_later(world: World) -> None:
+    assert _submit(world).json()["status"] == "nil"
+    world.listed()
+    world.at("2024-06-05")
+    real = _submit(world).json()
+    assert (real["status"], real["late"], real["first_submitted_at"]) == (
+        "submitted",
+        True,
+        "2024-06-05T09:00:00+08:00",
+    )
+    assert _owed(world)["status"] == "met_late"
+
+
+def test_a_month_is_not_nil_while_a_case_owes_its_report(world: World) -> None:
+    case = world.listed()
+    world.planned(case)
+    world.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-06-03"})
+    world.at("2024-06-28")
+    tracking = f"henan-2024.{ZHENGZHOU}.tracking.2024-06"
+    for body in ({}, {"nil": True}):
+        refused = _submit(world, tracking, body)
+        assert (refused.status_code, refused.json()["code"], refused.json()["cases"]) == (409, "reports_owed", [case])
 
 
 def test_r2_what_was_sent_back_is_owed_anew_with_a_term_of_its_own_and_the_first_receipt_stands(world: World) -> None:

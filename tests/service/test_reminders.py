@@ -431,3 +431,24 @@ def test_w5_a_request_that_was_entered_late_is_handed_on_when_it_is_entered(staf
     scheduler.tick(staffed.running)
     scheduler.deliver(staffed.running)
     assert [when(row) for row in mails(staffed, f"handler{ZHENGZHOU}@example.org")] == ["2024-05-24 09:00"]
+
+
+def test_w5_whoever_is_handed_a_request_later_is_told_when_it_is_handed_to_him(staffed: World) -> None:
+    request = ask(staffed)
+    staffed.at("2024-05-27T09:00:00+08:00")  # its last day; the day's mail has left
+    body = {"unit": ZHENGZHOU, "duty": "handler", "name": "另一位", "email": "other@example.org", "language": "zh"}
+    other = staffed.call("admin", "POST", "/contacts", body).json()["id"]
+    answer = staffed.call(OFFICER, "POST", f"/requests/{request}/assign", {"handler": other}, version=1)
+    assert answer.status_code == 200, answer.text
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    assert [when(row) for row in mails(staffed, "other@example.org")] == ["2024-05-27 09:00"]
+
+
+def test_w5_who_hears_of_a_breach_only_now_hears_of_it_once(staffed: World) -> None:
+    staffed.at("2024-05-29T09:00:00+08:00")
+    request = ask(staffed, received_at="2024-05-20T10:00:00+08:00")
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    told = staffed.call("province", "GET", f"/messages?obligation=answer.{request}").json()["items"]
+    assert Counter(row["recipient"] for row in told)["officer410000@example.org"] == 1

@@ -469,3 +469,13 @@ def test_w5_the_median_counts_working_days_after_the_day_of_receipt() -> None:
     assert median_working_days(calendar, [(received, at) for at in answered]) == 1
     assert median_working_days(calendar, [(received, at) for at in answered[1:]]) == 2
     assert median_working_days(calendar, []) is None
+
+
+def test_an_enterprise_enters_no_request_whose_term_is_over_already(world: World) -> None:
+    case = world.listed()
+    world.token("enterprise", Role.ENTERPRISE, cases=(case,))
+    world.at("2024-06-12")
+    body = {"case": case, "kind": "other", "text": "早已提出", "received_at": "2024-05-20T09:00:00+08:00"}
+    refused = world.call("enterprise", "POST", "/requests", body)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "term_over")
+    assert world.call(OFFICER, "POST", "/requests", body).status_code == 201

@@ -20,8 +20,9 @@ from service.casework.revisions import Revision
 from service.cli import main
 from tests.service.conftest import CLOCK
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.derive import derive
 from workflows.programme import Role, packaged_sources
-from workflows.working_days import CalendarYear, NamedDay, packaged_years, read_year
+from workflows.working_days import Calendar, CalendarYear, NamedDay, packaged_years, read_year
 
 OFFICER, SECOND = f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}"
 REASON = "国办通知有变"
@@ -522,3 +523,10 @@ def test_a_version_that_is_not_newer_is_refused(world: World, keyboard: Callable
     publish(world, PLAN.replace("version = 2\n", "version = 3\n", 1))
     refused = keyboard("programme", "publish", "--apply", text=PLAN)
     assert (refused.exit_code, "not newer" in refused.output) == (1, True)
+
+
+def test_a_draft_is_not_published(world: World, keyboard: Callable[..., Result]) -> None:
+    draft = derive(packaged_sources()["henan-2024"], 2027, Calendar(packaged_years())).source
+    refused = keyboard("programme", "publish", "--apply", text=draft)
+    assert (refused.exit_code, "draft" in refused.output) == (1, True)
+    assert world.call("auditor", "GET", "/programmes/henan-2027").status_code == 404

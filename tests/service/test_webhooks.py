@@ -308,3 +308,12 @@ def test_what_was_made_and_removed_is_as_its_history_says(world: World) -> None:
     webhook = made(world, OFFICER)
     world.call(OFFICER, "DELETE", f"/webhooks/{webhook['id']}")
     assert world.call(OFFICER, "GET", "/audit/verify").json()["ok"] is True
+
+
+def test_a_unit_has_so_many_webhooks_and_no_more(world: World) -> None:
+    last = [
+        world.call(OFFICER, "POST", "/webhooks", {"url": f"{URL}/{number}", "events": ["case.moved"]})
+        for number in range(21)
+    ]
+    assert [answer.status_code for answer in last] == [201] * 20 + [409]
+    assert last[-1].json()["code"] == "too_many_webhooks"
