@@ -1,6 +1,8 @@
 """The command `jinji`, as a person at a keyboard meets it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from click.testing import CliRunner, Result
 from service.cli import main
 from tests.service.conftest import CLOCK
 from workflows.programme import packaged_sources
+
+VERIFY = Path(__file__).resolve().parents[2] / "examples" / "verify.py"
 
 
 class Keyboard:
@@ -154,3 +158,12 @@ def test_a_calendar_year_without_days_or_papers_is_refused(keyboard: Keyboard, t
     refused = keyboard.run("calendar", "import", str(file), "--apply")
     assert refused.exit_code == 1
     assert "2027.json" in refused.output
+
+
+def test_an_export_of_the_audit_is_checked_without_any_of_our_code(keyboard: Keyboard, tmp_path: Path) -> None:
+    keyboard.run("token", "create", "--role", "unit", "--unit", "410100", "--name", "李工")
+    export = tmp_path / "audit.ndjson"
+    for said, code in ((keyboard.run("audit", "export").stdout, 0), (export, 1)):
+        text = said if isinstance(said, str) else said.read_text(encoding="utf-8").replace("李工", "王工")
+        export.write_text(text, encoding="utf-8")
+        assert subprocess.run([sys.executable, str(VERIFY), str(export)], check=False).returncode == code

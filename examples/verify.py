@@ -1,0 +1,28 @@
+"""Checks an export of the audit without any of jinji's code: `jinji audit export > audit.ndjson; python3 verify.py audit.ndjson`.
+
+An entry's `hash` is the SHA-256 of the entry without it as canonical JSON (RFC 8785: keys sorted, no spaces, UTF-8); `prev`
+is the hash of the entry before it of the same thing. Compare the heads printed here with those that were written down before.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Check every line of the file that is named; print the head of every thing. Ends with 1 at the first that does not hold."""
+    heads: dict[tuple[str, str], str] = {}
+    for number, line in enumerate(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines(), 1):
+        entry = json.loads(line)
+        said, thing = entry.pop("hash"), (entry["subject"]["type"], entry["subject"]["id"])
+        text = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        if hashlib.sha256(text.encode()).hexdigest() != said or entry["prev"] != heads.get(thing):
+            sys.exit(f"line {number}: {thing[0]} {thing[1]} version {entry['version']} does not hold")
+        heads[thing] = said
+    for (kind, name), head in sorted(heads.items()):
+        print(kind, name, head)
+
+
+if __name__ == "__main__":
+    main()
