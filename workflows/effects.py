@@ -252,7 +252,7 @@ def _resubmit(ask: Ask) -> Changes:
 
 
 def _recognise(ask: Ask) -> Changes:
-    return {"recognised_at": ask.facts.now}
+    return {"recognised_at": ask.facts.takes_effect_at}
 
 
 def _leave(ask: Ask) -> Changes:

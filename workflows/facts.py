@@ -32,7 +32,8 @@ class Facts:
 
     `now` is the aware instant of receipt, `open_objections` those against the case's entry, `notice_id` the notice
     that a publication would open, `before` the case as it stood before its last event (only a correction asks),
-    `rested_on` what has been built on the last event since (a draw, a filing).
+    `rested_on` what has been built on the last event since (a draw, a filing), `since` the instant at which an event of
+    the scheduler's became due, where nobody was up to see it then.
     """
 
     case: Case
@@ -44,6 +45,12 @@ class Facts:
     notice_id: str | None = None
     before: Case | None = None
     rested_on: Text | None = None
+    since: datetime | None = None
+
+    @property
+    def takes_effect_at(self) -> datetime:
+        """Since when the case stands in the state that it comes to."""
+        return self.since or self.now
 
     @property
     def today(self) -> date:

@@ -191,7 +191,7 @@ class Lifecycle:
         case = ask.case
         changes: Changes = {"state": state, **EFFECTS[event.kind](ask)}
         if changes["state"] != case.state:
-            changes.setdefault("entered_at", facts.now)
+            changes.setdefault("entered_at", facts.takes_effect_at)
         flags = changes.get("flags", case.flags)
         if flag is not None and flag not in flags:
             changes["flags"] = (*flags, flag)
@@ -202,9 +202,9 @@ class Lifecycle:
         """The instant from which an event of the scheduler may happen to the case; None where none waits."""
         return min((opens for _, opens in self._waiting(case)), default=None)
 
-    def due_events(self, case: Case, now: datetime) -> tuple[str, ...]:
-        """The scheduler's events whose time has come for the case, in the programme's order."""
-        return tuple(event.name for event, opens in self._waiting(case) if opens <= now)
+    def due_events(self, case: Case, now: datetime) -> dict[str, datetime]:
+        """The scheduler's events whose time has come for the case, in the programme's order, and when it came."""
+        return {event.name: opens for event, opens in self._waiting(case) if opens <= now}
 
     def _waiting(self, case: Case) -> Iterator[tuple[Event, datetime]]:
         for event, openings in self._waits.get(case.state, ()):

@@ -5,7 +5,7 @@ does to notices and to the ledger.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ class Command:
 
     `verdict` (a repeated Idempotency-Key) and `malformed` were found before; they are told in their place in the order of
     errors, once the case is in scope and the role is right. `by_service`: the service makes an event of the system's in
-    the name of somebody whose decision it follows from.
+    the name of somebody whose decision it follows from. `since`: when the event became due, for the scheduler's.
     """
 
     act: Act
@@ -52,6 +52,7 @@ class Command:
     verdict: ServiceError | None = None
     malformed: ServiceError | None = None
     by_service: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,8 @@ def _decide(
     desk: Desk, lifecycle: Lifecycle, event: Event, act: Act, command: Command, stands: Standing, notice: str | None
 ) -> Decision:
     facts = _facts_of(desk, act, stands, lifecycle.needs(event.name), event=event, notice=notice)
+    if command.since is not None:
+        facts = replace(facts, since=_since(desk.tx, command.since, act.at, stands))
     data = read_data(event.kind, command.data, lifecycle.programme, facts.today)
     faults = data if isinstance(data, tuple) else ()
     if event.needs_reason and command.reason is None:
@@ -252,6 +255,15 @@ def _open_objections(tx: Connection, case: Case) -> int:
     assert case.notice is not None
     of_the_entry = (_OBJECTIONS.c.case_id == case.id) & (_OBJECTIONS.c.notice == case.notice.id)
     return int(tx.execute(select(func.count()).where(of_the_entry, _OBJECTIONS.c.state == "open")).scalar_one())
+
+
+def _since(tx: Connection, due_at: datetime, now: datetime, stands: Standing) -> datetime:
+    """Since when nothing stood against what became due: not before the case changed last, nor its last objection was decided."""
+    instants: list[datetime | None] = [due_at, stands.row["head_at"]]
+    if stands.case.notice is not None:
+        of_the_entry = (_OBJECTIONS.c.case_id == stands.case.id) & (_OBJECTIONS.c.notice == stands.case.notice.id)
+        instants.append(tx.execute(select(func.max(_OBJECTIONS.c.decided_at)).where(of_the_entry)).scalar())
+    return min(now, max(instant for instant in instants if instant is not None))
 
 
 def _before_last_event(tx: Connection, stands: Standing) -> Case | None:

@@ -1,6 +1,7 @@
 """What the scheduler does when it ticks: recognise and lapse what is due, forget stored answers that have expired.
 
-Rows are the truth: a tick that comes late, twice or on two nodes finds what is still due and changes nothing else.
+Rows are the truth: a tick that comes late, twice or on two nodes finds what is still due and changes nothing else. What
+comes late is recorded as of now, and the case stands in its new state since the instant at which it was due.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,14 @@ def run(desk: Desk, now: datetime) -> int:
     done = 0
     while turns := [turn for turn in turns if turn.events]:
         commands = [
-            Command(Act(SYSTEM, now), turn.stands.case.id, turn.events[0], {}, frozenset({turn.stands.version}))
+            Command(
+                Act(SYSTEM, now),
+                turn.stands.case.id,
+                turn.events[0][0],
+                {},
+                frozenset({turn.stands.version}),
+                since=max(turn.events[0][1], turn.stands.row["due_at"]),
+            )
             for turn in turns
         ]
         outcomes = moves.apply_events(desk, commands)
@@ -55,12 +63,13 @@ class _Turn:
     """A case whose turn has come: the events that are still to be tried, and the refusals of those before."""
 
     stands: Standing
-    events: tuple[str, ...]
+    events: tuple[tuple[str, datetime], ...]
     refused: tuple[EventRefused, ...] = ()
 
 
-def _due_events(desk: Desk, stands: Standing, now: datetime) -> tuple[str, ...]:
-    return desk.lifecycle(stands.case.programme, stands.case.programme_version).due_events(stands.case, now)
+def _due_events(desk: Desk, stands: Standing, now: datetime) -> tuple[tuple[str, datetime], ...]:
+    lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
+    return tuple(lifecycle.due_events(stands.case, now).items())
 
 
 def _stall(tx: Connection, turn: _Turn, now: datetime) -> None:

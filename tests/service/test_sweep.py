@@ -6,7 +6,7 @@ from service import scheduler
 from service.storage.tables import CaseRow, table
 from tests.service.test_programmes import publish
 from tests.service.world import ZHENGZHOU, World
-from workflows.programme import packaged_sources
+from workflows.programme import Role, packaged_sources
 
 OFFICER = f"officer {ZHENGZHOU}"
 _CASES = table(CaseRow)
@@ -72,3 +72,39 @@ def test_where_the_first_of_two_due_events_is_refused_the_second_has_its_turn(wo
     assert [world.case(case)["state"] for case in (refused, recognised)] == ["lapsed", "recognised"]
     assert world.case(refused)["entered_at"] == "2024-09-12T00:00:00+08:00"
     assert _stalled(world, refused) is None
+
+
+def test_t2_a_process_that_was_down_over_the_end_of_the_year_takes_no_site_out_of_the_target(world: World) -> None:
+    case = world.listed()
+    world.checked(case)
+    world.at("2024-12-19")
+    world.moved(OFFICER, case, "publish")
+    assert world.case(case)["notice"]["ends_on"] == "2024-12-26"
+    world.passes_unseen("2025-01-03T10:00:00+08:00")
+    scheduler.tick(world.running)
+    found = world.case(case)
+    assert (found["state"], found["recognised_at"]) == ("recognised", "2024-12-27T00:00:00+08:00")
+    (entry,) = world.call("auditor", "GET", f"/audit?subject={case}&limit=1").json()["items"]
+    assert (entry["action"], entry["at"]) == ("recognise", "2025-01-03T10:00:00+08:00")  # as of when it was written
+    units = world.call("province", "GET", "/board?programme=henan-2024").json()["units"]
+    (unit,) = (unit for unit in units if unit["code"] == found["unit"])
+    assert (unit["counted"], unit["counted_after"]) == (1, 0)
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
+
+
+def test_p6_where_an_objection_was_decided_after_the_notice_recognition_counts_from_there(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    body = {"case": case, "reasons": "夜间异味", "contact": {"name": "周某", "phone": "0371-60000001"}}
+    lodged = world.call(None, "POST", f"/public/notices/{notice}/objections", body)
+    assert lodged.status_code == 201, lodged.text
+    world.at("2024-09-12T09:00:00+08:00")
+    assert world.case(case)["state"] == "published"
+    (objection,) = world.call("province", "GET", "/objections?state=open").json()["items"]
+    world.token("another of the province", Role.PROVINCE)
+    path = f"/objections/{objection['id']}/decide"
+    dismissed = world.call("another of the province", "POST", path, {"upheld": False, "finding": "查无实据"}, version=1)
+    assert dismissed.status_code == 200, dismissed.text
+    world.passes_unseen("2024-09-20T10:00:00+08:00")
+    scheduler.tick(world.running)
+    assert world.case(case)["recognised_at"] == "2024-09-12T09:00:00+08:00"
