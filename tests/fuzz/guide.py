@@ -23,7 +23,7 @@ _KINDS = ["equipment_renewal", "technical_upgrade", "treatment_upgrade", "capaci
 _INDICATORS = ["equipment", "treatment", "emission_limits", "fugitive", "monitoring", "management", "transport"]
 _THINGS = {
     "case_id": "cases", "site_id": "enterprises", "objection_id": "objections", "request_id": "requests",
-    "contact_id": "contacts", "filing_id": "filings",
+    "contact_id": "contacts", "filing_id": "filings", "message_id": "messages",
 }  # fmt: skip
 _IN_IDS = str.maketrans("", "", "-._")
 
@@ -90,7 +90,7 @@ class Guide:
 
     def _version(self, case: schemathesis.Case) -> str:
         ((name, thing),) = (case.path_parameters or {}).items()
-        if not isinstance(thing, str) or not thing.translate(_IN_IDS).isalnum() or not thing.isascii():
+        if name not in _THINGS or not isinstance(thing, str) or not thing.translate(_IN_IDS).isalnum() or not thing.isascii():
             return '"1"'
         answer = self.client.get(
             f"{self.live.url}/api/v1/{_THINGS[name]}/{thing}",

@@ -65,6 +65,7 @@ def prepare(settings: Settings) -> Live:
             body = {"case": case, "kind": "technical", "text": "请指导改造的技术路线"}
             requests.append(world.call(OFFICER, "POST", "/requests", body).json()["id"])
         filings = world.call(OFFICER, "GET", "/filings").json()["items"]
+        messages = world.call("province", "GET", "/messages").json()["items"]
         owed = world.call(OFFICER, "GET", "/obligations?limit=200").json()["items"]
         assert world.now() == NOW
         ids: dict[str, Iterator[str]] = {
@@ -76,6 +77,7 @@ def prepare(settings: Settings) -> Live:
             "contact_id": cycle([contact["id"] for contact in contacts]),
             "filing_id": cycle([filing["id"] for filing in filings]),
             "obligation_id": cycle([obligation["id"] for obligation in owed]),
+            "message_id": cycle([message["id"] for message in messages]),
             "receipt": cycle(receipts),
             "programme_id": cycle(["henan-2024"]),
             "published": cycle([notice["entries"][0]["case"] for notice in notices]),
