@@ -90,7 +90,12 @@ class Guide:
 
     def _version(self, case: schemathesis.Case) -> str:
         ((name, thing),) = (case.path_parameters or {}).items()
-        if name not in _THINGS or not isinstance(thing, str) or not thing.translate(_IN_IDS).isalnum() or not thing.isascii():
+        if (
+            name not in _THINGS
+            or not isinstance(thing, str)
+            or not thing.translate(_IN_IDS).isalnum()
+            or not thing.isascii()
+        ):
             return '"1"'
         answer = self.client.get(
             f"{self.live.url}/api/v1/{_THINGS[name]}/{thing}",
