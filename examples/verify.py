@@ -13,12 +13,12 @@ from pathlib import Path
 def main() -> None:
     """Check every line of the file that is named; print the head of every thing. Ends with 1 at the first that does not hold."""
     heads: dict[tuple[str, str], str] = {}
-    for number, line in enumerate(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines(), 1):
-        entry = json.loads(line)
+    entries = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]
+    for entry in sorted(entries, key=lambda entry: int(entry["version"])):  # an export has the newest first
         said, thing = entry.pop("hash"), (entry["subject"]["type"], entry["subject"]["id"])
         text = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         if hashlib.sha256(text.encode()).hexdigest() != said or entry["prev"] != heads.get(thing):
-            sys.exit(f"line {number}: {thing[0]} {thing[1]} version {entry['version']} does not hold")
+            sys.exit(f"{thing[0]} {thing[1]} version {entry['version']} does not hold")
         heads[thing] = said
     for (kind, name), head in sorted(heads.items()):
         print(kind, name, head)

@@ -275,8 +275,10 @@ def _owe_reports(desk: Desk, row: Any) -> list[str]:
 def owed_on(desk: Desk, row: Any) -> date | None:
     """By when it is owed now: its own day, or that of the term since it was sent back; None where nothing is owed."""
     if row["status"] == RETURNED:
-        owed = obligations.standing(desk.tx, [f"filing.{row['id']}.{row['version']}"])
-        return next((each["due_on"] for each in owed.values()), None)
+        owed = obligations.ROWS
+        again = owed.c.id == f"filing.{row['id']}.{row['version']}"
+        found: date | None = desk.tx.execute(select(owed.c.due_on).where(again)).scalar()
+        return found
     return row["due_on"] if row["status"] == "open" else None
 
 
