@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from bench.load import Item
 from service.access import SYSTEM, Act, Caller
-from service.casework import listing, moves, tokens
+from service.casework import listing, moves, programmes, tokens
 from service.casework.desk import Desk
 from service.casework.listing import NewCase, NewSite
 from service.casework.moves import Applied, Command
@@ -28,12 +28,12 @@ from service.sample import credit_code
 from service.settings import Settings
 from service.setup import migrate
 from tests.postgres import _free_port as free_port
-from workflows.programme import Role
-from workflows.working_days import legal_day
+from workflows.derive import derive
+from workflows.programme import Role, packaged_sources
+from workflows.working_days import SHANGHAI, legal_day
 
-PROGRAMME = "henan-2024"
 UNITS = ("410100", "410200", "410300", "410400")
-_LATE = "基准测试：在计划时段之外补录"
+_OUTSIDE = "基准测试：不在计划时段内"
 
 
 @dataclass
@@ -47,19 +47,50 @@ class Filled:
 def fill(settings: Settings, per_unit: int) -> Filled:
     """Migrate, and bring `per_unit` cases of each of four units to where they can be moved without end.
 
-    Half of them are upgrading and have their plan amended; half are withdrawn and listed again.
+    Half of them are upgrading and have their plan amended; half are withdrawn and listed again. Their plan is Henan's
+    of the year after this one and they are entered as of June of that: no event is earlier than the one before it, so a
+    load on the real clock goes on from there, in the midst of a season.
     """
     migrate(settings)
     process = open_running(settings)
     try:
         filled = Filled([], {})
+        plan = _publish_next_year(process)
         for unit in UNITS:
-            filled.items += _unit(process, unit, per_unit)
+            filled.items += _unit(process, plan, unit, per_unit)
             filled.tokens[unit] = _token(process, f"officer {unit}", Role.UNIT, unit=unit)
         filled.tokens["province"] = _token(process, "province", Role.PROVINCE)
         return filled
     finally:
         process.db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The plan that is measured by, and its year."""
+
+    id: str
+    year: int
+
+    @property
+    def june(self) -> datetime:
+        """A working morning of its season."""
+        return datetime(self.year, 6, 12, 9, tzinfo=SHANGHAI)
+
+    def day(self, month_and_day: str) -> str:
+        """A day of its year."""
+        return f"{self.year}-{month_and_day}"
+
+
+def _publish_next_year(process: Running) -> _Plan:
+    with process.db.reading() as tx:
+        year = legal_day(process.clock.now(tx)).year + 1
+    (source,) = (text for name, text in packaged_sources().items() if name == "henan-2024")
+    with process.db.transaction() as tx:
+        desk = Desk(tx, process.books)
+        draft = derive(source, year, desk.calendar).source
+        programmes.publish(tx, Act(SYSTEM, process.clock.now(tx)), draft.replace("draft = true", "draft = false"))
+    return _Plan(f"henan-{year}", year)
 
 
 def _token(process: Running, name: str, role: Role, **scope: Any) -> str:
@@ -68,16 +99,16 @@ def _token(process: Running, name: str, role: Role, **scope: Any) -> str:
         return tokens.create(desk, Act(SYSTEM, process.clock.now(tx)), name=name, role=role, **scope)
 
 
-def _unit(process: Running, unit: str, count: int) -> list[Item]:
+def _unit(process: Running, plan: _Plan, unit: str, count: int) -> list[Item]:
     items: list[Item] = []
     for first in range(0, count, 500):
         with process.db.transaction() as tx:
             desk = Desk(tx, process.books)
-            act = Act(Caller(f"bench-{unit}", f"officer {unit}", Role.UNIT, unit), process.clock.now(tx))
-            ids = _listed(desk, act, unit, range(first, min(first + 500, count)))
+            act = Act(Caller(f"bench-{unit}", f"officer {unit}", Role.UNIT, unit), plan.june)
+            ids = _listed(desk, act, plan.id, unit, range(first, min(first + 500, count)))
             upgrading = ids[: len(ids) // 2]
-            versions = _upgraded(desk, act, upgrading)
-        items += [_amended(case, unit, versions) for case in upgrading]
+            versions = _upgraded(desk, act, plan, upgrading)
+        items += [_amended(case, unit, plan, versions) for case in upgrading]
         items += [_withdrawn(case, unit) for case in ids[len(upgrading) :]]
     return items
 
@@ -89,7 +120,7 @@ def _made(outcomes: list[Applied | ServiceError]) -> list[Applied]:
     return [outcome for outcome in outcomes if isinstance(outcome, Applied)]
 
 
-def _listed(desk: Desk, act: Act, unit: str, numbers: range) -> list[str]:
+def _listed(desk: Desk, act: Act, plan: str, unit: str, numbers: range) -> list[str]:
     facts = {
         "industry": "foundry", "current_grade": "C", "target_grade": "B",
         "applied_on": str(legal_day(act.at) - timedelta(days=20)), "officer": "李工", "experts": ["周教授"],
@@ -99,18 +130,18 @@ def _listed(desk: Desk, act: Act, unit: str, numbers: range) -> list[str]:
         code = credit_code(unit, 80_000 + number)
         contact = {"name": "王联系", "phone": "0371-60001234"}
         site = NewSite(f"基准铸造有限公司{number}", code, f"{code}001P", contact=contact)
-        lines.append(NewCase(PROGRAMME, unit, site, facts, reason=_LATE))
+        lines.append(NewCase(plan, unit, site, facts, reason=_OUTSIDE))
     return [made.standing.case.id for made in _made(listing.list_cases(desk, act, lines))]
 
 
-def _upgraded(desk: Desk, act: Act, cases: list[str]) -> int:
+def _upgraded(desk: Desk, act: Act, plan: _Plan, cases: list[str]) -> int:
     """Bring cases to `upgrading` with a plan of three measures; the version at which they all stand."""
     today = str(legal_day(act.at))
     measures = [
         {
             "title": f"第{number}项：更换布袋除尘器并加装在线监测",
             "kind": "equipment_renewal",
-            "due_on": f"2024-0{number}-30",
+            "due_on": plan.day(f"0{number}-30"),
         }
         for number in (7, 8, 9)
     ]
@@ -118,12 +149,17 @@ def _upgraded(desk: Desk, act: Act, cases: list[str]) -> int:
         ("pre_assess", {"assessed_on": today, "assessors": ["周教授", "吴工"], "gaps": {"fugitive": "料场未封闭"}}),
         (
             "file_plan",
-            {"measures": measures, "investment_10k_cny": 120, "start_on": "2024-06-10", "finish_on": "2024-09-30"},
+            {
+                "measures": measures,
+                "investment_10k_cny": 120,
+                "start_on": plan.day("06-10"),
+                "finish_on": plan.day("09-30"),
+            },
         ),
-        ("start_upgrade", {"started_on": "2024-06-12"}),
+        ("start_upgrade", {"started_on": today}),
     )
     for version, (event, data) in enumerate(steps, 1):
-        commands = [Command(act, case, event, data, frozenset({version}), _LATE) for case in cases]
+        commands = [Command(act, case, event, data, frozenset({version}), _OUTSIDE) for case in cases]
         _made(moves.apply_events(desk, commands))
     return len(steps) + 1
 
@@ -132,10 +168,12 @@ def _body(event: str, data: dict[str, Any], reason: str) -> bytes:
     return to_json({"event": event, "data": data, "reason": reason})
 
 
-def _amended(case: str, unit: str, version: int) -> Item:
+def _amended(case: str, unit: str, plan: _Plan, version: int) -> Item:
     first, second = (
-        _body("amend_plan", {"change": [{"number": 2, "due_on": due_on}]}, "设备供货延期，经专班同意调整完成期限")
-        for due_on in ("2024-09-15", "2024-09-20")
+        _body(
+            "amend_plan", {"change": [{"number": 2, "due_on": plan.day(day)}]}, "设备供货延期，经专班同意调整完成期限"
+        )
+        for day in ("09-15", "09-20")
     )
     return Item(case, unit, version, (first, second))
 
@@ -153,8 +191,6 @@ class Service:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JINJI_")}
         environment |= {
             "JINJI_DATABASE_URL": settings.database_url, "JINJI_PORT": str(settings.port),
-            # Every case of the packaged plan is long past its close: a tick would let them lapse under the load.
-            "JINJI_TICK_SECONDS": "86400",
         }  # fmt: skip
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed by stop()
         command = [sys.executable, "-m", "service.cli", "serve", "--workers", str(workers)]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, MinLen
@@ -21,6 +22,12 @@ _BREACHES = frozenset({"overdue", "breach"})
 AFTERWARDS = _BREACHES | {"escalated"}
 _DAILY, _HANDED = "daily", "handed"
 
+
+@lru_cache(maxsize=4096)  # what is owed is reckoned with every event of a case
+def _instant_of(on: date, at: time) -> datetime:
+    return datetime.combine(on, at, SHANGHAI).astimezone(UTC)
+
+
 Recipient = Literal["handler", "officer", "supervisor", "province", "enterprise"]
 
 
@@ -34,7 +41,7 @@ class OfficeHours:
 
     def opening(self, on: date) -> datetime:
         """When the office opens on that day, aware UTC."""
-        return datetime.combine(on, self.opens, SHANGHAI).astimezone(UTC)
+        return _instant_of(on, self.opens)
 
     def is_open(self, calendar: Calendar, now: datetime) -> bool:
         """Whether `now` lies in office hours of a working day."""
@@ -163,7 +170,7 @@ def _instant(rung: Rung, term: Term, calendar: Calendar, hours: OfficeHours) -> 
     if told["working_day"]:
         return hours.opening(calendar.add(legal_day(term.since), int(told["working_day"])).due_on)
     day = term.due_on - timedelta(days=int(told["before"] or 0))
-    return hours.opening(calendar.last_working_day_on_or_before(day).on)
+    return hours.opening(calendar.last_working_day_on_or_before(day))
 
 
 def next_at(ladder: Ladder, term: Term, calendar: Calendar, hours: OfficeHours, *, after: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ between (`ended`). So the rows that others keep can be built anew from the histo
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from enum import StrEnum
 from statistics import median
 
@@ -211,8 +211,8 @@ WHEN: Mapping[str, Callable[[Case], bool]] = {
 
 
 def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:
-    for rule in programme.dates:
-        if case.state not in rule.owed_in or not (rule.when is None or WHEN[rule.when](case)):
+    for rule in programme.dates_by_state[case.state]:
+        if rule.when is not None and not WHEN[rule.when](case):
             continue
         held = rule
         if case.entered_at >= end_of_day(rule.due_on) and rule.late is not None:
@@ -230,21 +230,14 @@ def _reports(programme: Programme, calendar: Calendar, case: Case) -> Iterator[O
         return
     ladder = programme.ladder_by_id["report"]
     said = {report.month for report in case.reports}
-    phase = next((phase for phase in programme.phases if phase.clause == ladder.clause), None)
-    for filing in programme.filings:
-        if programme.form_by_id[filing.form].row != "case_month" or filing.period in said:
-            continue
-        first = date.fromisoformat(f"{filing.period}-01")
-        last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        begins = max(first, phase.from_) if phase is not None and phase.from_ is not None else first
-        ends = min(last, phase.to) if phase is not None else last
-        if begins > ends or case.entered_at >= end_of_day(ends):
-            continue  # the case came into this state when the month, or the phase, was over
-        due_on, provisional = _day(programme.date_by_id[filing.due], calendar)
-        since = max(case.entered_at, datetime.combine(begins, time.min, SHANGHAI))
-        title = Text(f"{ladder.title.zh}（{filing.period}）", f"{ladder.title.en} of {filing.period}")
+    for each in programme.report_months:
+        if each.month in said or case.entered_at >= end_of_day(each.ends_on):
+            continue  # done, or the case came into this state when the month, or the phase, was over
+        due_on, provisional = _day(each.due, calendar)
+        since = max(case.entered_at, datetime.combine(each.begins_on, time.min, SHANGHAI))
+        title = Text(f"{ladder.title.zh}（{each.month}）", f"{ladder.title.en} of {each.month}")
         yield _of_case(
-            case, _report_id(case, filing.period), "report", title, ladder.clause, since, due_on, case.unit,
+            case, _report_id(case, each.month), "report", title, ladder.clause, since, due_on, case.unit,
             provisional=provisional,
         )  # fmt: skip
 
@@ -337,7 +330,7 @@ def why(span: Span | None, calendar: Calendar, due_on: date) -> Text:
         )
     if calendar.day(due_on).working:
         return Text("期限为给定日期，至当日 24:00", "a given day, to its end at 24:00")
-    before = calendar.last_working_day_on_or_before(due_on).on
+    before = calendar.last_working_day_on_or_before(due_on)
     return Text(
         f"期限为给定日期，至当日 24:00；逢休息日不顺延，提醒提前到 {before} 发出",
         f"a given day, to its end at 24:00; a day off does not move it, its reminders go out on {before}",

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -328,6 +328,16 @@ class FormEdges:
     last: tuple[Column, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReportMonth:
+    """A month ("2024-07") of which a report is owed: what of it lies in the phase of tracking, and the date of its filing."""
+
+    month: str
+    begins_on: date
+    ends_on: date
+    due: DateRule
+
+
 @dataclass(frozen=True)
 class Programme:
     """One plan of one year. Immutable: a changed plan is a new `version`."""
@@ -437,9 +447,34 @@ class Programme:
         """The target of the province and of each unit, by code."""
         return {area: target for target in self.targets for area in target.areas}
 
+    @cached_property
+    def _event_by_kind(self) -> dict[str, Event]:
+        return {event.kind: event for event in reversed(self.events)}
+
     def event_of_kind(self, kind: str) -> Event | None:
         """The event by which this programme does what `kind` does; None where it does not have it."""
-        return next((event for event in self.events if event.kind == kind), None)
+        return self._event_by_kind.get(kind)
+
+    @cached_property
+    def dates_by_state(self) -> dict[str, tuple[DateRule, ...]]:
+        """The dates that a case owes while it stands in a state, by state."""
+        return {state.id: tuple(rule for rule in self.dates if state.id in rule.owed_in) for state in self.states}
+
+    @cached_property
+    def report_months(self) -> tuple[ReportMonth, ...]:
+        """The months of which every case owes a report: those of the filings that have a row for each case and month."""
+        clause = self.ladder_by_id["report"].clause
+        phase = next((phase for phase in self.phases if phase.clause == clause), None)
+        months = []
+        for filing in self.filings:
+            if self.form_by_id[filing.form].row == "case_month":
+                first = date.fromisoformat(f"{filing.period}-01")
+                last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+                begins_on = max(first, phase.from_) if phase is not None and phase.from_ is not None else first
+                ends_on = min(last, phase.to) if phase is not None else last
+                if begins_on <= ends_on:
+                    months.append(ReportMonth(filing.period, begins_on, ends_on, self.date_by_id[filing.due]))
+        return tuple(months)
 
     def is_above(self, grade: str, other: str) -> bool:
         """Whether `grade` is above `other`: by rank on one ladder, always across ladders or from none."""

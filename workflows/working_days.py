@@ -203,9 +203,9 @@ class Calendar:
         """How many working days lie after `start`, up to and including `end`; 0 where `end` is not after `start`."""
         return max(0, self._count(_ordinal(end)) - self._count(_ordinal(start)))
 
-    def last_working_day_on_or_before(self, on: date) -> Day:
+    def last_working_day_on_or_before(self, on: date) -> date:
         """`on` itself if it is worked, else the last working day before it: when a date on a day off is reminded of."""
-        return self.day(date.fromordinal(self._nth(self._count(_ordinal(on)))))
+        return date.fromordinal(self._nth(self._count(_ordinal(on))))
 
     def _due(self, start: date, working_days: int, start_ordinal: int, nth: int) -> Due:
         due = self._nth(nth)
@@ -247,6 +247,7 @@ class Calendar:
         return self._working[nth - before - 1] if nth > before else _nth_weekday(nth)
 
 
+@lru_cache(maxsize=4096)
 def end_of_day(on: date) -> datetime:
     """24:00 of `on` in Asia/Shanghai, which is 00:00 of the next day, as aware UTC (民法典 203)."""
     return datetime.combine(date.fromordinal(_ordinal(on) + 1), time.min, SHANGHAI).astimezone(UTC)

@@ -30,19 +30,17 @@ def settle(desk: Desk, owes: Iterable[dict[str, Any]], now: datetime) -> None:
         if row["status"] != Outcome.OPEN and row["kind"] != "answer" and row["due_at"] <= row["ended_at"]
     ]
     if late:
-        rows = list(obligations.standing(desk.tx, late).values())
-        record(desk, rows, now)
-        write(desk.tx, rows)
+        write(desk.tx, record(desk, obligations.standing(desk.tx, late).values(), now))
 
 
-def record(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> None:
+def record(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
     """A term that ended unmet is a fact, recorded with the instant at which it ended, whenever that is noticed.
 
-    The `rows` of obligations, locked, say so then: whoever calls this writes them.
+    The `rows` of obligations, locked, say so then: whoever calls this writes those that it returns.
     """
     broken = [row for row in rows if _is_broken(desk, row, now)]
     asked = {row["subject"]: row for row in broken if row["kind"] == "answer"}
-    recorded = requests.record_breach(desk, sorted(asked), now)
+    recorded = requests.record_breach(desk, sorted(asked), now) if asked else ()
     for subject, row in asked.items():
         if subject not in recorded:  # somebody is answering it just now: its turn comes again
             row["next_at"] = now + _MEANWHILE
@@ -67,6 +65,7 @@ def record(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> None:
         enqueue_events(desk, EventType.OBLIGATION_OVERDUE, area, items)
     for subject in recorded:
         asked[subject]["breached_at"] = asked[subject]["due_at"]
+    return broken
 
 
 def _is_broken(desk: Desk, row: dict[str, Any], now: datetime) -> bool:

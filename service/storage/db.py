@@ -1,6 +1,7 @@
 """The engine of either database, and the one place that commits."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from service.errors import DatabaseAway, DatabaseBusy
 from service.settings import SettingRefused
 
 _READS = "jinji_reads"
+# How long a writer of SQLite waits for those before it.
+_PATIENCE = 15
 _DRIVERS = ("sqlite", "postgresql+psycopg")
 # PostgreSQL: deadlock, serialization failure, lock not available. SQLite says "database is locked".
 _BUSY = frozenset({"40P01", "40001", "55P03"})
@@ -29,8 +32,11 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
         options["hide_parameters"] = True  # the text of an error goes into the log, and parameters may be a person's
+        # SQLite has one writer at a time and lets the others ask again and again, some of them in vain for seconds; here
+        # they queue, and before they take a connection, which readers need.
+        self._turn = threading.Lock() if self.is_sqlite else None
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": 15, "check_same_thread": False}
+            options["connect_args"] = {"timeout": _PATIENCE, "check_same_thread": False}
         else:
             options["connect_args"] = {"connect_timeout": 3, "options": "-c timezone=UTC -c lock_timeout=10s"}
         self.engine: Engine = create_engine(self.url, **options)
@@ -68,8 +74,20 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection whose changes are committed, durably, when the block ends without an exception."""
-        with _translated(), self.engine.begin() as connection:
+        with _translated(), self._in_turn(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=_PATIENCE):
+            raise DatabaseBusy
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Close every connection."""
