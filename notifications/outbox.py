@@ -6,7 +6,7 @@ transaction of its caller, who commits.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -329,6 +329,12 @@ def redirect(tx: Connection, ids: Any, recipient: str, recipient_name: str) -> N
     tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), unsent).values(**changed))
 
 
+def hold(tx: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Those of these messages that still wait and that nobody is claiming: nobody does until the transaction ends."""
+    waiting = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(ids), _IS_PENDING).order_by(MESSAGES.c.id)
+    return frozenset(tx.execute(waiting.with_for_update(skip_locked=True)).scalars()) if ids else frozenset()
+
+
 def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
     """Take back what has not left yet, as what it tells is no longer so; the ids of those that now never will."""
     cancelled = tx.execute(
@@ -354,13 +360,6 @@ def standing(tx: Connection, keys: Iterable[str]) -> dict[str, Standing]:
     """The messages of these keys that there are, by key."""
     rows = tx.execute(_STANDING.where(MESSAGES.c.key.in_(list(keys))))
     return {row.key: _standing(row) for row in rows}
-
-
-def waiting(tx: Connection, recipients: Iterable[str], prefix: str) -> list[Standing]:
-    """The messages to these recipients whose key begins with `prefix` and that have not left yet, oldest first."""
-    begins = MESSAGES.c.key.startswith(prefix, autoescape=True)
-    rows = tx.execute(_STANDING.where(MESSAGES.c.recipient.in_(list(recipients)), _IS_PENDING, begins))
-    return sorted((_standing(row) for row in rows), key=lambda each: each.id)
 
 
 _STANDING = select(MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.status, MESSAGES.c.context)

@@ -52,9 +52,9 @@ def _safely(process: Running, job: Callable[[Running], object]) -> None:
 
 
 def deliver(process: Running) -> int:
-    """Take back what tells of nothing that is still owed, then send what may leave now; how many messages were sent."""
+    """Let what waits say what is true now, then send what may leave; how many messages were sent."""
     with process.db.transaction() as tx:
-        digests.take_back(tx)
+        digests.freshen(Desk(tx, process.books), process.post.links, process.clock.now(tx))
     sent = 0
     while (done := post.run(process.post, process.db, process.clock, process.books)) != Delivered():
         sent += done.sent

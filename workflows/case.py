@@ -153,7 +153,10 @@ class LastEvent:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that the history of a case says. `*_by` are everybody who ever did it, for the two-person rules."""
+    """All that the history of a case says. `*_by` are everybody who ever did it, for the two-person rules.
+
+    `listed_at`: since when it has been on the list, which it may leave and enter again (二（二）, 有进有出).
+    """
 
     id: str
     programme: str

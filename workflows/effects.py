@@ -260,7 +260,7 @@ def _leave(ask: Ask) -> Changes:
 
 
 def _relist(ask: Ask) -> Changes:
-    return dict(_OF_ONE_ATTEMPT)
+    return {**_OF_ONE_ATTEMPT, "listed_at": ask.facts.now}
 
 
 def _disqualify(ask: Ask) -> Changes:

@@ -214,14 +214,23 @@ def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
     for rule in programme.dates_by_state[case.state]:
         if rule.when is not None and not WHEN[rule.when](case):
             continue
-        held = rule
-        if case.entered_at >= end_of_day(rule.due_on) and rule.late is not None:
-            held = programme.date_by_id[rule.late]  # nobody can have been late for what could not be done in time
+        held, came_at = rule, _came_at(programme, case, rule)
+        while held.late is not None and came_at >= end_of_day(held.due_on):
+            held = programme.date_by_id[held.late]  # nobody can have been late for what could not be done in time
         due_on, provisional = _day(held, calendar)
         unit = programme.province.code if rule.owner == "province" else case.unit
         kind = rule.ladder
         id_ = f"{kind}.{case.id}.{rule.id}"
         yield _of_case(case, id_, kind, rule.title, rule.clause, case.entered_at, due_on, unit, rule.hard, provisional)
+
+
+def _came_at(programme: Programme, case: Case, rule: DateRule) -> datetime:
+    """Since when a case has owed a date: since it entered its state, or was listed, where it has only gone on since then."""
+    last = programme.event_by_name.get(case.last_event.event) if case.last_event is not None else None
+    has_gone_on = last is not None and last.kind != "correct" and not set(last.sources).isdisjoint(rule.owed_in)
+    listing = programme.event_of_kind("list")
+    of_the_listed = listing is not None and listing.target in rule.owed_in
+    return case.listed_at if has_gone_on and of_the_listed else case.entered_at
 
 
 def _reports(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Owed]:

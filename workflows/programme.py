@@ -241,8 +241,8 @@ class DateRule:
     """A date of the plan: who owes what by the end of which day. A hard one refuses, a soft one marks and reminds.
 
     On a day off it stays where it is unless it `rolls` to the next working day. A case owes it while it stands in one of
-    the states `owed_in`, and `when` names what else must be so (`obligations.WHEN`). A case that comes there only when
-    the day is over owes it by the date `late` instead, where one is named.
+    the states `owed_in`, and `when` names what else must be so (`obligations.WHEN`). A case that came to owe it only when
+    the day was over owes it by the date `late` instead, where one is named.
     """
 
     __pydantic_config__: ClassVar[Any] = FORBID

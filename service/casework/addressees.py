@@ -45,6 +45,10 @@ class Directory:
         self.names = {id_.removeprefix("contact:"): to.name for id_, to in self._handlers.items()}
         self._sites = _sites(desk.tx, {row["enterprise"] for row in rows if row["enterprise"]})
 
+    def wants_digest(self, person: str) -> bool:
+        """Whether the day's mails of somebody, by the `id` of an addressee, are to be one."""
+        return person not in self._handlers or self._handlers[person].digest
+
     def people(self, programme: Programme, row: Mapping[str, Any], to: Iterable[str]) -> list[Addressee]:
         """Everybody whom a rung names; the province where it names nobody that there is."""
         found: dict[str, Addressee] = {}

@@ -282,6 +282,58 @@ def test_a_mail_server_down_for_days_loses_nothing_and_floods_nobody(staffed: Wo
     assert (waiting, lost) == (0, 0)
 
 
+@pytest.mark.parametrize("digest", [True, False])
+def test_w5_what_was_handed_on_before_a_mail_server_went_says_what_is_true_when_it_is_back(
+    world: World, *, digest: bool
+) -> None:
+    handler = contact(world, ZHENGZHOU, "handler", digest=digest)
+    down = down_in(world)
+    ids = [ask(world), ask(world)]
+    world.at("2024-05-22T12:00:00+08:00")  # nothing more is due to the handler until the 23rd
+    down.away = False
+    world.at("2024-05-22T18:00:00+08:00")
+    told = mails(world, handler)
+    assert len(told) == (1 if digest else 2)
+    for row in told:
+        text = row["text"]
+        assert "2024年5月22日（星期三）" in text
+        assert "还有 3 个工作日" in text
+    assert rungs_of(world, f"answer.{ids[0]}") == {"handed": 1}
+    for id_ in ids:
+        found = world.call(OFFICER, "GET", f"/messages?obligation=answer.{id_}").json()["items"]
+        assert [each["status"] for each in found] == ["sent"]
+
+
+def test_w5_a_breach_that_waited_for_the_mail_server_over_night_is_in_the_next_days_mail_and_leaves_at_any_hour(
+    staffed: World,
+) -> None:
+    down = down_in(staffed)
+    id_ = ask(staffed)
+    staffed.at("2024-05-28T12:00:00+08:00")  # the term ended on the 27th at 24:00
+    down.away = False
+    staffed.at("2024-05-28T18:00:00+08:00")
+    told = mails(staffed, f"supervisor{ZHENGZHOU}@example.org")
+    assert len(told) == 1
+    assert "逾期 1 个工作日" in told[0]["text"]
+    assert rungs_of(staffed, f"answer.{id_}")["breach"] == 2  # the supervisor and the province
+
+
+def test_w5_a_breach_that_waited_for_the_mail_server_and_was_answered_meanwhile_is_told_as_it_was(
+    staffed: World,
+) -> None:
+    down = down_in(staffed)
+    id_ = ask(staffed)
+    staffed.at("2024-05-28T00:30:00+08:00")
+    answer = staffed.call("officer 410100", "POST", f"/requests/{id_}/answer", {"text": "已答复"}, version=2)
+    assert answer.status_code == 200, answer.text
+    staffed.at("2024-05-29T12:00:00+08:00")
+    down.away = False
+    staffed.at("2024-05-29T18:00:00+08:00")
+    told = [row for row in mails(staffed, f"supervisor{ZHENGZHOU}@example.org") if row["template"] == "breach"]
+    assert len(told) == 1
+    assert "未在规定期限内答复" in told[0]["text"]
+
+
 def test_one_bad_row_is_marked_with_its_reason_and_does_not_stop_the_others(staffed: World) -> None:
     bad = f"filing.henan-2024.{ZHENGZHOU}.list.2024"
     with staffed.running.db.transaction() as tx:

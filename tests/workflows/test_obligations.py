@@ -11,6 +11,7 @@ from tests.workflows.cases import (
     EXAMPLES,
     MEASURE,
     PLAN,
+    PRE_ASSESSMENT,
     PROVINCE,
     REPORT,
     REVIEW,
@@ -133,6 +134,43 @@ def test_p2_a_stage_is_owed_since_the_case_came_into_its_state_and_ends_with_its
     assert stage.due_at == instant("2024-06-16 00:00")
     assert stage_due_at(HENAN, calendar(), case) == stage.due_at
     assert stage_due_at(HENAN, calendar(), Walk().to("recognised").case) is None
+
+
+LISTED = [
+    pytest.param("2024-06-15 23:59", "06-15", "11-30", id="in the last minute"),
+    pytest.param("2024-06-16 00:00", "11-15", "11-30", id="when the day is over"),
+    pytest.param("2024-11-15 23:59", "11-15", "11-30", id="as the phase ends"),
+    pytest.param("2024-11-16 00:00", "12-20", "11-30", id="when the phase is over"),
+    pytest.param("2024-12-01 00:00", "12-20", "12-20", id="when acceptance is late"),
+]
+
+
+@pytest.mark.parametrize(("at", "plan_on", "accepted_on"), LISTED)
+def test_p2_p4_who_is_listed_late_is_not_late_with_what_was_due_before(at: str, plan_on: str, accepted_on: str) -> None:
+    walk = Walk(listed_at=instant(at), entered_at=instant(at))
+    walk.go("list", at=at, reason="补列")
+    for _ in ("as listed", "and as it has gone on since"):
+        found = owed(walk.case)
+        assert found["stage.plan_stage"].due_on == date.fromisoformat(f"2024-{plan_on}")
+        assert found["stage.acceptance"].due_on == date.fromisoformat(f"2024-{accepted_on}")
+        if walk.case.state == "listed":
+            walk.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": at[:10]}, at=at, reason="补办")
+
+
+def test_p2_a_plan_that_is_sent_back_late_is_due_as_the_phase_ends_and_one_that_was_late_before_stays_late() -> None:
+    walk = Walk().to("plan_filed")
+    walk.go("return_plan", at="2024-07-01", reason="补正")
+    assert owed(walk.case)["stage.plan_stage"].due_on == date(2024, 11, 15)
+    late = Walk().to("listed")
+    late.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": "2024-06-20"}, at="2024-06-20")
+    assert owed(late.case)["stage.plan_stage"].due_on == date(2024, 6, 15)
+
+
+def test_p4_a_case_that_has_been_listed_since_may_does_not_gain_time_by_starting_or_reporting_late() -> None:
+    walk = Walk().to("plan_filed")
+    walk.go("start_upgrade", {"started_on": "2024-12-02"}, at="2024-12-02", reason="补办")
+    walk.go("report_progress", {**REPORT, "month": "2024-11"}, at="2024-12-03", reason="补报")
+    assert owed(walk.case)["stage.acceptance"].due_on == date(2024, 11, 30)
 
 
 CHECKED = [
@@ -512,6 +550,9 @@ def test_w2_a_case_that_is_listed_anew_owes_its_stages_again_and_nothing_of_its_
     walk.go("relist", at="2024-07-02", reason="重新申请")
     assert owed(walk.case).keys() == {"stage.plan_stage", "stage.acceptance"}
     assert owed(walk.case)["stage.plan_stage"].since == instant("2024-07-02")
+    assert owed(walk.case)["stage.plan_stage"].due_on == date(2024, 11, 15)
+    walk.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": "2024-07-03"}, at="2024-07-03")
+    assert owed(walk.case)["stage.plan_stage"].due_on == date(2024, 11, 15)
 
 
 def test_p2_a_plan_filed_anew_owes_its_own_measures_under_the_same_numbers() -> None:
