@@ -14,7 +14,7 @@ from service.access import Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
 from service.api.door import Route, answered, reading, running
-from service.api.schemas import Instant
+from service.api.schemas import Instant, Sought
 from service.api.shapes import EntryPage, VerifiedGot
 from service.casework import audit, verification
 from service.casework.audit import Query as AuditQuery
@@ -53,12 +53,16 @@ def search_audit(
     to: Instant | None = None,
     request_id: Filter = None,
     q: Filter = None,
+    about: Annotated[
+        Sought | None,
+        Query(description="The id of a thing: its entries, and those of its requests, objections, notices and dues."),
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
     """Entries in scope, newest first."""
     process = running(request)
-    query = AuditQuery(subject_type, subject, actor, unit, action, from_, to, request_id, q)
+    query = AuditQuery(subject_type, subject, actor, unit, action, from_, to, request_id, q, about)
     wanted = request.headers.get("accept", "")
     if NDJSON in wanted:
         return StreamingResponse(_ndjson(process, caller, query), media_type=NDJSON)

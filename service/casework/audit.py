@@ -30,9 +30,10 @@ from sqlalchemy import (
 
 from service.access import Act, Caller, audit_seen
 from service.storage.sets import sent_rows, write_set
-from service.storage.tables import AuditEntry, UTCDateTime, table
+from service.storage.tables import AuditEntry, NoticeEntryRow, Objection, Obligation, Request, UTCDateTime, table
 
 _AUDIT = table(AuditEntry)
+_REQUESTS, _OBJECTIONS, _ENTRIES, _OWED = table(Request), table(Objection), table(NoticeEntryRow), table(Obligation)
 _HELD = [column.name for column in _AUDIT.columns if column.name != "seq"]
 APPEND = _AUDIT.insert()
 # For those who ask for the entry of a thing beside the thing itself.
@@ -192,9 +193,22 @@ class Query:
     to: datetime | None = None
     request_id: str | None = None
     q: str | None = None
+    about: str | None = None
 
 
-def _wanted(caller: Caller, query: Query) -> ColumnElement[bool]:
+def _things_about(tx: Connection, thing: str) -> list[str]:
+    """A thing and what hangs on it: requests, objections and notices of a case or site, and what is owed for any of them."""
+    of_case, of_site = _REQUESTS.c.case_id == thing, _REQUESTS.c.enterprise == thing
+    hanging = union_all(
+        select(_REQUESTS.c.id).where(of_case | of_site),
+        select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == thing),
+        select(_ENTRIES.c.notice).where(_ENTRIES.c.case_id == thing),
+    )
+    things = [thing, *tx.execute(hanging).scalars()]
+    return [*things, *tx.execute(select(_OWED.c.id).where(_OWED.c.subject.in_(things))).scalars()]
+
+
+def _wanted(tx: Connection, caller: Caller, query: Query) -> ColumnElement[bool]:
     conditions = [audit_seen(caller)]
     for column, value in (
         (_AUDIT.c.subject_type, query.subject_type),
@@ -205,6 +219,8 @@ def _wanted(caller: Caller, query: Query) -> ColumnElement[bool]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if query.about is not None:
+        conditions.append(_AUDIT.c.subject_id.in_(_things_about(tx, query.about)))
     if query.from_ is not None:
         conditions.append(_AUDIT.c.at >= query.from_)
     if query.to is not None:
@@ -232,7 +248,7 @@ def page(
     tx: Connection, caller: Caller, query: Query, limit: int, after: tuple[datetime, int] | None = None
 ) -> list[dict[str, Any]]:
     """Up to `limit` entries in scope, newest first, beyond the entry `after` (its instant and sequence)."""
-    wanted = _wanted(caller, query)
+    wanted = _wanted(tx, caller, query)
     if after is not None:
         at, seq = after
         # Compared as one row, so that the index is entered there and not walked from the newest entry.

@@ -14,13 +14,12 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
-from service.casework import audit
+from service.casework import audit, obligations
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.letters import Letters
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
-from service.storage.sets import sent_rows, write_set
 from workflows.obligations import Outcome
 from workflows.working_days import end_of_day, legal_day
 
@@ -88,7 +87,7 @@ def _take_back(tx: Connection) -> None:
 def _waited(tx: Connection, now: datetime, condition: ColumnElement[bool]) -> dict[str, list[str]]:
     """The reminders, by person and oldest first, that were written before today, tell of what is owed and have not left.
 
-    Not those that tell of a breach which was mended since: they are of the past, and stay as they are.
+    Not corrections, and not those that tell of a breach which was mended since: they are of the past, and stay as they are.
     """
     joined = MESSAGES.join(RUNGS, RUNGS.c.message == MESSAGES.c.id).join(ROWS, ROWS.c.id == RUNGS.c.obligation)
     is_open = ROWS.c.status == str(Outcome.OPEN)
@@ -96,7 +95,7 @@ def _waited(tx: Connection, now: datetime, condition: ColumnElement[bool]) -> di
     statement = (
         select(RUNGS.c.recipient, MESSAGES.c.id)
         .select_from(joined)
-        .where(MESSAGES.c.status == "pending", before_today, condition)
+        .where(MESSAGES.c.status == "pending", MESSAGES.c.template != "correction", before_today, condition)
         .group_by(RUNGS.c.recipient, MESSAGES.c.id)
         .having(func.sum(case((is_open, 1), else_=0)) > 0)
         .having(func.sum(case((~is_open & (RUNGS.c.rung == "breach"), 1), else_=0)) == 0)
@@ -155,7 +154,17 @@ class _Mails:
         outbox.enqueue(self.desk.tx, self.messages, domain=self.domain)
         for taken_back, message in moved:
             _move_rungs(self.desk.tx, taken_back, message)
-        _claim(self.desk.tx, self.claims, self.now)
+        claimed = [
+            {
+                "obligation": each.row["id"],
+                "rung": each.rung,
+                "recipient": each.to.id,
+                "message": message,
+                "at": self.now,
+            }
+            for each, message in self.claims
+        ]
+        obligations.claim(self.desk.tx, claimed)
 
     def _today(self, person: Addressee, tellings: list[Telling]) -> Iterator[tuple[list[str], str]]:
         """The day's mail of one person; the earlier mails whose rungs it takes over, and itself."""
@@ -225,19 +234,3 @@ def _open_items(tx: Connection, messages: Collection[str]) -> dict[str, list[Ite
     for row in tx.execute(statement).mappings() if messages else ():
         found[row["told_by"]].append((dict(row), row["told_rung"]))
     return found
-
-
-_RUNG_COLUMNS = ("obligation", "rung", "recipient", "message", "at")
-_CLAIM_SET = RUNGS.insert().from_select(
-    _RUNG_COLUMNS, select(*sent_rows(0, {name: RUNGS.c[name] for name in _RUNG_COLUMNS}))
-)
-
-
-def _claim(tx: Connection, claims: Sequence[tuple[Telling, str]], now: datetime) -> None:
-    """Claim rungs for their recipients. Raises IntegrityError for one that is claimed already."""
-    rows = [
-        {"obligation": each.row["id"], "rung": each.rung, "recipient": each.to.id, "message": message, "at": now}
-        for each, message in claims
-    ]
-    if rows:
-        write_set(tx, [(RUNGS.insert(), rows)], _CLAIM_SET)

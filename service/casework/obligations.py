@@ -264,6 +264,18 @@ def next_turn(programme: Programme, calendar: Calendar, row: Mapping[str, Any], 
     return next_at(ladder, term_of(row), calendar, programme.office_hours, after=now)
 
 
+_RUNG_COLUMNS = ("obligation", "rung", "recipient", "message", "at")
+_CLAIM_SET = RUNGS.insert().from_select(
+    _RUNG_COLUMNS, select(*sent_rows(0, {name: RUNGS.c[name] for name in _RUNG_COLUMNS}))
+)
+
+
+def claim(tx: Connection, rungs: Sequence[dict[str, Any]]) -> None:
+    """Claim rungs, each for a recipient and by its message. Raises IntegrityError for one that is claimed already."""
+    if rungs:
+        write_set(tx, [(RUNGS.insert(), rungs)], _CLAIM_SET)
+
+
 _WAKE = ROWS.update().where(ROWS.c.id == bindparam("obligation")).values(next_at=bindparam("at", type_=UTCDateTime))
 _WAKE_SENT = sent_rows(0, {"obligation": ROWS.c.id, "at": ROWS.c.next_at})
 _WAKE_SET = ROWS.update().where(ROWS.c.id == _WAKE_SENT.obligation).values(next_at=_WAKE_SENT["at"])

@@ -103,8 +103,9 @@ def publish(
     held = rescheduling.hold(desk, found.moved, act.at)
     rescheduling.move(desk, act, held, reason)
     _change_filings(desk, act, programme, found, reason)
+    days = rescheduling.days_by_case(held.moved)
     for first in range(0, len(found.cases), _AT_ONCE):
-        _move_cases(desk, act, programme, set(found.cases[first : first + _AT_ONCE]), reason)
+        _move_cases(desk, act, programme, set(found.cases[first : first + _AT_ONCE]), days, reason)
     corrections = rescheduling.corrections(desk, held.moved)
     name = f"{programme.title.zh}（第 {programme.version} 版）"
     why = Text(
@@ -269,8 +270,15 @@ def _cannot_move(case: Case, programme: Programme) -> str | None:
     return f"the new version has no grade {unknown}" if unknown is not None else None
 
 
-def _move_cases(desk: Desk, act: Act, programme: Programme, ids: set[str], reason: str | None) -> None:
-    """Let cases go on by the new version: their entries, their columns, and what they owe."""
+def _move_cases(
+    desk: Desk,
+    act: Act,
+    programme: Programme,
+    ids: set[str],
+    days: Mapping[str, Mapping[str, list[str]]],
+    reason: str | None,
+) -> None:
+    """Let cases go on by the new version: their entries with the `days` that moved, their columns, and what they owe."""
     stands = moves.locked(desk, ids)
     owing = select(ROWS).where(ROWS.c.case_id.in_(ids), ROWS.c.subject_type == "case", ROWS.c.status == "open")
     was = {row["id"]: dict(row) for row in desk.tx.execute(owing.order_by(ROWS.c.id).with_for_update()).mappings()}
@@ -280,7 +288,9 @@ def _move_cases(desk: Desk, act: Act, programme: Programme, ids: set[str], reaso
         if lifecycle.programme.state_by_id[each.case.state].final or _cannot_move(each.case, programme):
             continue  # it went on while we came to it
         case = replace(each.case, programme_version=programme.version)
-        data = {"programme_version": [each.case.programme_version, programme.version]}
+        data: dict[str, Any] = {"programme_version": [each.case.programme_version, programme.version]}
+        if each.case.id in days:
+            data["due_on"] = days[each.case.id]
         entry, after = moves.next_entry(desk, act.not_before(each.row["head_at"]), each, case, "amend", data, reason)
         entries.append(entry)
         changed.append(after)

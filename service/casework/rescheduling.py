@@ -98,6 +98,15 @@ def hold(desk: Desk, moved: Iterable[Moved], now: datetime) -> Held:
     return Held(tuple(Moved(rows[each.row["id"]], each.owed, each.programme) for each in still), things)
 
 
+def days_by_case(moved: Iterable[Moved]) -> dict[str, dict[str, list[str]]]:
+    """What the history of each case says of it: by case and obligation, the day that was and the day that is."""
+    days: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for each in moved:
+        if each.row["subject_type"] == "case":
+            days[each.row["subject"]][each.row["id"]] = [str(each.row["due_on"]), str(each.owed.due_on)]
+    return days
+
+
 def move(desk: Desk, act: Act, held: Held, reason: str | None) -> None:
     """Give requests, objections and filings their new day, and every obligation; a case's own entry is its caller's."""
     for each in held.moved:
@@ -165,7 +174,10 @@ def corrections(desk: Desk, moved: Iterable[Moved]) -> tuple[Correction, ...]:
 
 
 def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: Text, paper: str, cause: str) -> None:
-    """Write the corrections, to leave in office hours. `cause` names the change: nobody is told twice of the same."""
+    """Write the corrections, to leave in office hours. `cause` names the change: nobody is told twice of the same.
+
+    Each claims a rung of its own: moved-2 tells of the second day that an obligation was given.
+    """
     found = tuple(found)
     rows = {
         each.row["id"]: {
@@ -177,7 +189,7 @@ def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: T
         for each in correction.moved
     }  # fmt: skip
     letters = Letters(desk, links, act.at, list(rows.values()), Directory(desk, list(rows.values())).names)
-    messages = []
+    messages, rungs = [], []
     for each in found:
         template, context = letters.correction([rows[moved.row["id"]] for moved in each.moved], why, paper)
         hours = each.moved[0].programme.office_hours
@@ -188,7 +200,15 @@ def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: T
                 language=each.to.language, unit=each.to.unit, send_at=hours.open_from(desk.calendar, act.at),
             )
         )  # fmt: skip
-    outbox.enqueue(desk.tx, messages, domain=links.domain)
+        rungs += [
+            {
+                "obligation": moved.row["id"], "rung": f"moved-{moved.row['sequence'] + 1}", "recipient": each.to.id,
+                "message": messages[-1].id, "at": act.at,
+            }
+            for moved in each.moved
+        ]  # fmt: skip
+    written = outbox.enqueue(desk.tx, messages, domain=links.domain)
+    obligations.claim(desk.tx, [rung for rung in rungs if rung["message"] in written])
 
 
 def wake_anew(desk: Desk, now: datetime) -> None:

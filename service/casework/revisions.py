@@ -134,10 +134,7 @@ def extended(case: Case, before: Calendar, after: Calendar, now: datetime) -> Ca
 
 def _amend_cases(desk: Desk, act: Act, before: Calendar, held: Held, reason: str | None) -> None:
     """Put the move into the histories of the cases it concerns, and let running notices run their days."""
-    days: dict[str, dict[str, Any]] = {}
-    for each in held.moved:
-        if each.row["subject_type"] == "case":
-            days.setdefault(each.row["subject"], {})[each.row["id"]] = [str(each.row["due_on"]), str(each.owed.due_on)]
+    days = rescheduling.days_by_case(held.moved)
     stands = moves.locked(desk, set(days))
     changed, entries = [], []
     for id_, was in stands.items():

@@ -312,6 +312,26 @@ def test_erasing_a_contact_breaks_no_chain(world: World) -> None:
     assert not [secret for secret in secrets if secret in world.call("auditor", "GET", "/audit?limit=200").text]
 
 
+def test_what_hangs_on_a_case_is_found_with_it(world: World) -> None:
+    case, other = world.listed(), world.listed()
+    asked = world.call(OFFICER, "POST", "/requests", {"case": case, "kind": "policy", "text": "请指导"}).json()["id"]
+    world.at("2024-06-17")
+    found = {
+        (each["subject"]["type"], each["subject"]["id"], each["action"]) for each in _entries(world, f"&about={case}")
+    }
+    assert found == {
+        ("case", case, "list"),
+        ("request", asked, "open"),
+        ("request", asked, "breach"),
+        ("obligation", f"stage.{case}.plan_stage", "breach"),
+    }
+    assert len(_entries(world, f"&about={case}&action=breach")) == 2
+    assert len(_entries(world, f"&about={other}")) == 2
+    filing = f"henan-2024.{ZHENGZHOU}.list.2024"
+    assert [each["action"] for each in _entries(world, f"&about={filing}")] == ["breach"]
+    assert _entries(world, f"&about={case}", f"officer {KAIFENG}") == []
+
+
 def test_neither_personal_data_nor_secrets_stand_in_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = ("api.edge", "api.errors", "writer", "scheduler", "casework.sweep")
     for room in rooms:  # a logger that was used before this test would not be heard
