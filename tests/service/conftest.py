@@ -2,8 +2,8 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """The address of a fresh migrated database on a virtual clock, on either engine."""
     with _database(request.param, request, tmp_path) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[str]]:
+    """What gives the address of another fresh database each time it is asked, on either engine."""
+    return lambda: _database(request.param, request, tmp_path_factory.mktemp("fresh"))
 
 
 def _settings(database_url: str, folder: Path) -> Settings:

@@ -1,7 +1,7 @@
 """The invariants of DESIGN.md under any course of events: replay, scope of effects, whole audit, no event after a refusal."""
 
-import shutil
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,27 +24,24 @@ UNIT = Caller("officer", "officer", Role.UNIT, unit=ZHENGZHOU)
 DAYS = ("2024-06-03", "2024-07-18", "2024-08-06", "2024-09-03", "2024-09-12", "2024-11-20", "2024-12-18", "2025-01-10")
 
 
-def _template(folder: Path, template: Path) -> str:
-    file = folder / "jinji.db"
-    shutil.copy(template, file)
-    return f"sqlite:///{file}"
-
-
 class Season(RuleBasedStateMachine):
     """Two cases, two officers, two inspectors of the province and the public, doing anything in any order."""
 
-    template: Path
+    fresh: Callable[[], AbstractContextManager[str]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
-        url = _template(Path(self.folder.name), self.template)
+        self.open = ExitStack()
         self.world: World = open_world(
             Settings(
-                database_url=url, clock=f"virtual:{BEGINS}", public_per_minute=100_000, objections_per_hour=100_000
+                database_url=self.open.enter_context(type(self).fresh()),
+                clock=f"virtual:{BEGINS}",
+                mail=f"file:{self.open.enter_context(TemporaryDirectory())}",
+                public_per_minute=100_000,
+                objections_per_hour=100_000,
             )
         )
-        self.world.client.__enter__()
+        self.open.enter_context(self.world.client)
         self.cases: list[str] = []
         self.day = 0
 
@@ -52,8 +49,7 @@ class Season(RuleBasedStateMachine):
         """Find the whole audit whole, and close what was opened."""
         with self.world.running.db.reading() as tx:
             _, broken = verification.verify(tx, SYSTEM)
-        self.world.client.__exit__(None, None, None)
-        self.folder.cleanup()
+        self.open.close()
         assert broken == []
 
     @initialize()
@@ -134,8 +130,8 @@ class Season(RuleBasedStateMachine):
             assert {where for which, where in shown if which == case} == ({notice.id} if notice else set())
 
 
-def test_any_course_of_events_keeps_the_invariants(sqlite_template: Path) -> None:
-    Season.template = sqlite_template
+def test_any_course_of_events_keeps_the_invariants(fresh_database: Callable[[], AbstractContextManager[str]]) -> None:
+    Season.fresh = staticmethod(fresh_database)
     run_state_machine_as_test(
         Season,
         settings=settings(

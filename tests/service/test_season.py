@@ -1,7 +1,8 @@
 """Any course of cases, requests, filings, mails and outages: what is owed follows from history, each rung and mail goes once."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -161,8 +162,10 @@ class Clockwork(Season):
             assert set(sent) == set(self.mail.sent)
 
 
-def test_any_course_of_a_season_keeps_what_is_owed_and_tells_it_once(sqlite_template: Path) -> None:
-    Clockwork.template = sqlite_template
+def test_any_course_of_a_season_keeps_what_is_owed_and_tells_it_once(
+    fresh_database: Callable[[], AbstractContextManager[str]],
+) -> None:
+    Clockwork.fresh = staticmethod(fresh_database)
     run_state_machine_as_test(
         Clockwork,
         settings=settings(
