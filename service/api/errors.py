@@ -17,6 +17,7 @@ from service import clock, errors
 from service.api.shown import instant
 from service.casework.answers import Answer
 from service.casework.cases import TargetFixed
+from service.casework.contacts import TooManyCodes
 from service.casework.filings import (
     FilingClosed,
     FilingFrozen,
@@ -63,6 +64,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     PeriodNotBegun: 409,
     ReportsOwed: 409,
     TooManyWebhooks: 409,
+    TooManyCodes: 409,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.WrongMediaType: 415,

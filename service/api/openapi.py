@@ -13,6 +13,7 @@ from service.api.examples import GOT, SENT
 from service.api.schemas import EventSent
 from service.api.shapes import Problem
 from service.casework.cases import TargetFixed
+from service.casework.contacts import TooManyCodes
 from service.casework.filings import (
     FilingClosed,
     FilingFrozen,
@@ -70,6 +71,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             PeriodNotBegun(period="2024-11"),
             ReportsOwed(cases=["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]),
             TooManyWebhooks(most=20),
+            TooManyCodes(),
             errors.ClockRefused(),
         ),
     ),

@@ -5,7 +5,7 @@ Name and address are personal: the audit holds a commitment to them, and what is
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
@@ -19,15 +19,28 @@ from service.casework import audit, private
 from service.casework.desk import Desk
 from service.casework.links import Links
 from service.casework.obligations import RUNGS
-from service.errors import Malformed, NotFound, NotYourRole, VersionStale
+from service.errors import Conflict, Malformed, NotFound, NotYourRole, VersionStale
 from service.storage.tables import Contact, table
 from workflows.faults import fault
 from workflows.programme import Role
+from workflows.text import Text
+from workflows.working_days import end_of_day, legal_day
 
 _CONTACTS = table(Contact)
 _CODE_DIGITS = 10  # too many to try
+_CODES_A_DAY = 5  # so that nobody floods an address of somebody else's
 _THERE = _CONTACTS.c.removed_at.is_(None)
 _TOLD = ("unit", "duty", "language", "digest", "muted")
+
+
+class TooManyCodes(Conflict):
+    """A contact gets only so many codes a day."""
+
+    code = "too_many_codes"
+    said = Text(
+        f"该联系人今日已发送 {_CODES_A_DAY} 次验证码，请核对邮箱地址，明日再试",
+        f"{_CODES_A_DAY} codes were sent to this contact today: look at the address, and try again tomorrow",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +142,15 @@ def remove(desk: Desk, act: Act, contact_id: str, versions: frozenset[int] | Non
 def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links) -> dict[str, Any]:
     """Mail the contact a code, by which its address is confirmed; its row. An earlier code is good no more.
 
-    Raises NotFound, NotYourRole, VersionStale.
+    Raises NotFound, NotYourRole, VersionStale, TooManyCodes.
     """
     row = _locked(desk, act.caller, contact_id)
     if row["version"] != version:
         raise VersionStale(version=row["version"])
+    today = end_of_day(legal_day(act.at) - timedelta(days=1))
+    history = audit.history(desk.tx, "contact", contact_id)
+    if sum(each["action"] == "send_code" and each["at"] >= today for each in history) >= _CODES_A_DAY:
+        raise TooManyCodes
     code = f"{int(desk.chance.hex(64), 16) % 10**_CODE_DIGITS:0{_CODE_DIGITS}}"
     row = _changed(desk, act, row, "send_code", {"confirmation_hash": hashed(f"{contact_id}:{code}")}, {}, {})
     person = private.read(desk.tx, {row["person"]})[row["person"]]

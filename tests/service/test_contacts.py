@@ -239,6 +239,20 @@ def test_the_sample_has_somebody_for_every_duty_everywhere(
     assert len({item["email"] for item in items}) == len(items)
 
 
+def test_an_address_is_not_flooded_with_codes(world: World) -> None:
+    body = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": "li@example.org", "language": "zh"}
+    contact = world.call("admin", "POST", "/contacts", body).json()
+
+    def ask(version: int) -> tuple[int, str | None]:
+        answer = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {}, version=version)
+        return answer.status_code, answer.json().get("code")
+
+    assert [ask(version)[0] for version in range(1, 6)] == [200] * 5
+    assert ask(6) == (409, "too_many_codes")
+    world.at("2024-05-21T00:00:00+08:00")
+    assert ask(6)[0] == 200
+
+
 def test_an_address_is_confirmed_by_the_code_that_was_mailed_there(world: World) -> None:
     body = {"unit": ZHENGZHOU, "duty": "officer", "name": "王办", "email": "wang@example.org"}
     contact = world.call(OFFICER, "POST", "/contacts", body).json()
