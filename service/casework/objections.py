@@ -164,9 +164,9 @@ def _shown(tx: Connection, caller: Caller, rows: list[dict[str, Any]]) -> list[d
 def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: bool, finding: str) -> dict[str, Any]:
     """Decide an objection; upheld, the case is rejected in the same transaction.
 
-    Other open objections to the same entry are upheld with it, their reasons being findings 2, 3, …
-    Raises NotFound, VersionStale, ObjectionDecided, EventRefused (a person who took part), NoticeOver (upheld after the
-    case has left that notice: there is nothing left to reject).
+    Other open objections to the same entry are upheld with it, their reasons being findings 2, 3, … A case that has ended
+    meanwhile (disqualified, withdrawn) stays as it is. Raises NotFound, VersionStale, ObjectionDecided, EventRefused (a
+    person who took part), NoticeOver (upheld after the case has left that notice and gone on).
     """
     seen = read(desk.tx, act.caller, objection_id)
     locked = WITH_SITE.where(_CASES.c.id == seen["case_id"]).with_for_update(of=_CASES)
@@ -226,9 +226,11 @@ def _require_no_part(desk: Desk, act: Act, stands: Standing, until: datetime) ->
 def _uphold(
     desk: Desk, act: Act, stands: Standing, notice_id: str, objection_ids: list[str], findings: list[str]
 ) -> None:
-    if stands.case.notice is None or stands.case.notice.id != notice_id:
-        raise NoticeOver
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
+    if stands.case.notice is None or stands.case.notice.id != notice_id:
+        if lifecycle.programme.state_by_id[stands.case.state].final:
+            return
+        raise NoticeOver
     event = lifecycle.programme.event_of_kind("uphold_objection")
     if event is None:
         raise NotFound

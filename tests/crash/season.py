@@ -17,6 +17,7 @@ from service.storage.tables import (
     Contact,
     Enterprise,
     FilingRow,
+    Notice,
     Objection,
     Request,
     table,
@@ -24,7 +25,7 @@ from service.storage.tables import (
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 
 _CASES, _SITES, _REQUESTS, _OBJECTIONS = table(CaseRow), table(Enterprise), table(Request), table(Objection)
-_FILINGS, _AUDIT, _CONTACTS = table(FilingRow), table(AuditEntry), table(Contact)
+_FILINGS, _AUDIT, _CONTACTS, _NOTICES = table(FilingRow), table(AuditEntry), table(Contact), table(Notice)
 OFFICER, NEIGHBOUR = f"officer {ZHENGZHOU}", f"officer {KAIFENG}"
 
 
@@ -170,6 +171,7 @@ def _names(tx: Connection) -> dict[str, str]:
     names |= {row.id: f"case of {sites[row.enterprise]}" for row in tx.execute(select(_CASES))}
     names |= {row.id: f"request {row.text}" for row in tx.execute(select(_REQUESTS))}
     names |= {row.id: "objection" for row in tx.execute(select(_OBJECTIONS))}
+    names |= {row.id: f"notice of {row.opened_on}" for row in tx.execute(select(_NOTICES))}
     ids = list(tx.execute(select(_CONTACTS.c.id)).scalars())
     return names | {id_: contact.email for id_, contact in contacts.of_id(tx, ids).items()}
 

@@ -274,6 +274,21 @@ def test_an_upheld_objection_sends_the_case_back_and_takes_the_open_ones_with_it
     world.moved(OFFICER, case, "resubmit", world.resubmission(case))
 
 
+def test_an_objection_to_a_case_that_has_ended_meanwhile_may_be_upheld_and_moves_nothing(world: World) -> None:
+    ended, gone_on = _ready(world, 2)
+    world.call(OFFICER, "POST", "/notices", {"cases": _items(world, ended, gone_on)})
+    right, left = _object(world, ended, "弄虚作假"), _object(world, gone_on, "夜间冒烟")
+    data = {"violation": "弄虚作假", "decided_on": "2024-09-03", "document": "豫环〔2024〕1号"}
+    world.moved(OFFICER, ended, "disqualify", data)
+    decided = _decide(world, right, upheld=True, finding="属实，已取消资格")
+    assert (decided.status_code, decided.json()["state"]) == (200, "upheld")
+    assert world.case(ended)["state"] == "disqualified"
+    world.moved(SECOND, gone_on, "correct", reason="误公示")
+    refused = _decide(world, left, upheld=True, finding="属实", who="second of the province")
+    assert (refused.status_code, refused.json()["code"]) == (409, "notice_over")
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
+
+
 def test_nobody_who_took_part_decides(world: World) -> None:
     case = world.listed()
     world.published(case)
