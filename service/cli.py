@@ -299,6 +299,8 @@ def import_calendar(file: Path, *, applied: bool, reason: str | None) -> None:
     except (CalendarRefused, ValueError) as error:
         problems = error.problems if isinstance(error, CalendarRefused) else (f"not JSON: {error}",)
         raise Refusal("\n".join(f"{file}: {problem}" for problem in problems)) from error
+    for on in year.missing:
+        click.echo(f"warning: {on} is a statutory holiday and would be worked: is {file} whole?", err=True)
     process = _open(_settings())
     with _desk(process, changes=applied) as (desk, act):
         days = calendars.differences(desk.calendar, year)

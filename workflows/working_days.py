@@ -55,6 +55,10 @@ class NamedDay:
     paper: int | None = None
 
 
+# New Year, Labour Day and the three National Days, as month and day; the other holidays move with the moon.
+_ALWAYS_OFF = ((1, 1), (5, 1), (10, 1), (10, 2), (10, 3))
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarYear:
     """What the notices for one year arrange, days in order; they may reach into the neighbouring years."""
@@ -62,6 +66,13 @@ class CalendarYear:
     year: int
     papers: tuple[Paper, ...]
     days: tuple[NamedDay, ...]
+
+    @property
+    def missing(self) -> tuple[date, ...]:
+        """Days that are off in every year (全国年节及纪念日放假办法, 第二条) and that this one lets be worked: is it whole?"""
+        off = {day.on for day in self.days if day.is_off}
+        fixed = (date(self.year, month, day) for month, day in _ALWAYS_OFF)
+        return tuple(on for on in fixed if on not in off and _is_weekday(on.toordinal()))
 
     def to_document(self) -> dict[str, object]:
         """The year in holiday-cn's JSON form, from which `read_year` makes an equal one.

@@ -151,6 +151,17 @@ def test_a_calendar_year_is_previewed_then_loaded_for_every_process(keyboard: Ke
     assert keyboard.run("audit", "verify").exit_code == 0
 
 
+def test_a_calendar_year_that_lets_statutory_holidays_be_worked_is_asked_about(
+    keyboard: Keyboard, tmp_path: Path
+) -> None:
+    file = tmp_path / "2027.json"
+    new_year = {"name": "元旦", "date": "2027-01-01", "isOffDay": True}
+    file.write_text(json.dumps({**YEAR_2027, "days": [new_year]}), encoding="utf-8")
+    told = keyboard.run("calendar", "import", str(file)).stderr
+    # 1 May 2027 is a Saturday, and the 2nd and 3rd of October a weekend.
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("warning:")] == ["2027-10-01"]
+
+
 @pytest.mark.parametrize("change", [{"days": []}, {"papers": []}, {"year": "x"}])
 def test_a_calendar_year_without_days_or_papers_is_refused(keyboard: Keyboard, tmp_path: Path, change: Any) -> None:
     file = tmp_path / "2027.json"

@@ -445,3 +445,7 @@ def test_a_naive_instant_has_no_legal_day() -> None:
 def test_the_end_of_a_day_is_the_first_instant_of_the_next(on: date) -> None:
     assert legal_day(end_of_day(on)) == on + timedelta(days=1)
     assert legal_day(end_of_day(on) - timedelta(microseconds=1)) == on
+
+
+def test_no_packaged_year_lets_a_statutory_holiday_be_worked() -> None:
+    assert {year.year: year.missing for year in packaged_years() if year.missing} == {}
