@@ -84,6 +84,7 @@ def deliver(
     *,
     by: str,
     jitter: Callable[[], float],
+    only: outbox.Channel | None = None,
     hours: Hours | None = None,
     most: int = 500,
     stale_after: timedelta = STALE_AFTER,
@@ -91,16 +92,17 @@ def deliver(
     """Send what is due, up to `most` messages; any number of processes may do so at once.
 
     `transaction()` opens a transaction that commits when its block ends well. `now` is asked in each of them, as a run
-    may take long. `by` is the name of this sender, like no other. `jitter()` gives numbers from -1 to 1. `hours` says
+    may take long. `by` is the name of this sender, like no other. `jitter()` gives numbers from -1 to 1. `only` leaves
+    other channels alone: they have a line of their own, in which nothing slow stands before this. `hours` says
     for a message and an instant at which instant from then on it may leave (office hours); at any, unless given.
     A database that fails ends the run; what was sent and not recorded is then sent again once its claim is stale.
     """
-    run = _Run(channels, jitter, hours, by)
+    run = _Run(channels, jitter, hours, by, only)
     outcome: _Outcome | None = None
     try:
         with transaction() as tx:
             at = now(tx)
-            released = outbox.release_stale(tx, at, stale_after, MOST_ATTEMPTS)
+            released = outbox.release_stale(tx, at, stale_after, MOST_ATTEMPTS, only)
             claimed = run.claim(tx, at)
         for left in range(most - 1, -1, -1):
             if claimed is None:
@@ -111,26 +113,35 @@ def deliver(
                 run.record(tx, outcome, at)
                 claimed = run.claim(tx, at) if left else None
     finally:
-        for channel in channels.values():
-            channel.close()
+        for name, channel in channels.items():
+            if only is None or name == only:
+                channel.close()
     return Delivered(**run.done, released=released)
 
 
 class _Run:
     """One run of `deliver`: what it has done, and which sides it found away."""
 
-    def __init__(self, channels: Mapping[str, Channel], jitter: Callable[[], float], hours: Hours | None, by: str):
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        jitter: Callable[[], float],
+        hours: Hours | None,
+        by: str,
+        only: outbox.Channel | None,
+    ):
         self.done: Counter[str] = Counter()
         self._channels = channels
         self._jitter = jitter
         self._hours = hours
         self._by = by
+        self._only = only
         self._away: dict[tuple[str, str], Away] = {}
         self._broken: Counter[tuple[str, str]] = Counter()
 
     def claim(self, tx: Connection, now: datetime) -> Claimed | None:
         """The next message that may leave now; those that may not yet are put off."""
-        while claimed := outbox.claim(tx, now, self._by, 1):
+        while claimed := outbox.claim(tx, now, self._by, 1, self._only):
             (message,) = claimed
             opens_at = self._from(message, now)
             if opens_at <= now:

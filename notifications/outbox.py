@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -182,31 +184,38 @@ def _iso(value: object) -> str:
     raise TypeError(f"{value!r} in the context of a message is no value of JSON")
 
 
-_FIRST_DUE = (
-    select(MESSAGES.c.id)
-    .where(_IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("at", type_=UTCDateTime))
-    .order_by(MESSAGES.c.next_attempt_at, MESSAGES.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)  # SQLite leaves this out: it has one writer at a time
-    .cte("due")
-)
-_CLAIM = (
-    MESSAGES.update()
-    .where(MESSAGES.c.id.in_(select(_FIRST_DUE.c.id)))
-    .values(
-        status=str(Status.SENDING),
-        attempts=MESSAGES.c.attempts + 1,
-        next_attempt_at=None,
-        claimed_at=bindparam("at", type_=UTCDateTime),
-        claimed_by=bindparam("by"),
+@lru_cache
+def _claim_of(channel: Channel | None) -> Any:
+    """The statement that claims the first messages that are due; made once for each channel, or for all."""
+    due = select(MESSAGES.c.id).where(_IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("at", type_=UTCDateTime))
+    if channel is not None:
+        due = due.where(MESSAGES.c.channel == str(channel))
+    first = (
+        due.order_by(MESSAGES.c.next_attempt_at, MESSAGES.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)  # SQLite leaves this out: it has one writer at a time
+        .cte("due")
     )
-    .returning(*_CLAIMED)
-)
+    return (
+        MESSAGES.update()
+        .where(MESSAGES.c.id.in_(select(first.c.id)))
+        .values(
+            status=str(Status.SENDING),
+            attempts=MESSAGES.c.attempts + 1,
+            next_attempt_at=None,
+            claimed_at=bindparam("at", type_=UTCDateTime),
+            claimed_by=bindparam("by"),
+        )
+        .returning(*_CLAIMED)
+    )
 
 
-def claim(tx: Connection, now: datetime, by: str, limit: int) -> list[Claimed]:
-    """Claim up to `limit` messages that are due, for `by` (one name for each sender). No two claimers get the same."""
-    claimed = [_claimed(row) for row in tx.execute(_CLAIM, {"at": now, "by": by, "most": limit})]
+def claim(tx: Connection, now: datetime, by: str, limit: int, channel: Channel | None = None) -> list[Claimed]:
+    """Claim up to `limit` messages that are due, for `by` (one name for each sender). No two claimers get the same.
+
+    Only those of `channel`, unless it is None.
+    """
+    claimed = [_claimed(row) for row in tx.execute(_claim_of(channel), {"at": now, "by": by, "most": limit})]
     return sorted(claimed, key=lambda message: message.id)
 
 
@@ -222,15 +231,18 @@ def _mine(row_id: str, by: str) -> ColumnElement[bool]:
     return held
 
 
-def release_stale(tx: Connection, now: datetime, after: timedelta, most_attempts: int) -> int:
-    """Give back what was claimed `after` or longer ago, whose sender must be lost; how many.
+def release_stale(
+    tx: Connection, now: datetime, after: timedelta, most_attempts: int, channel: Channel | None = None
+) -> int:
+    """Give back what was claimed `after` or longer ago, whose sender must be lost; how many. Of `channel`, unless None.
 
     What was tried `most_attempts` times already fails instead: it may be what kills its senders.
     """
     worn_out = MESSAGES.c.attempts >= most_attempts
+    of_it = true() if channel is None else MESSAGES.c.channel == str(channel)
     released = tx.execute(
         MESSAGES.update()
-        .where(_IS_SENDING, MESSAGES.c.claimed_at <= now - after)
+        .where(_IS_SENDING, MESSAGES.c.claimed_at <= now - after, of_it)
         .values(
             status=case((worn_out, str(Status.FAILED)), else_=str(Status.PENDING)),
             next_attempt_at=case((worn_out, None), else_=literal(now, UTCDateTime)),

@@ -23,14 +23,16 @@ from service.storage.db import Database
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The channels of one process, and the name under which it claims messages. One run at a time uses them: the ticker's
+    """The channels of one process, and the name under which it claims messages. One run at a time uses each: the ticker's
     and that of somebody who moves the clock would close each other's connections, and release each other's claims.
     """
 
     name: str
     channels: Mapping[str, Channel]
     links: Links
-    alone: threading.Lock = field(default_factory=threading.Lock)
+    alone: Mapping[str, threading.Lock] = field(
+        default_factory=lambda: {channel: threading.Lock() for channel in outbox.Channel}
+    )
 
 
 def open_post(settings: Settings, db: Database, name: str) -> Post:
@@ -42,13 +44,13 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
     return Post(name, channels, links_of(settings.base_url))
 
 
-def run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
-    """Send what is due now; what failed for now is tried again later."""
-    with post.alone:
-        return _run(post, db, clock, books)
+def run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
+    """Send what is due now by a channel; what failed for now is tried again later."""
+    with post.alone[channel]:
+        return _run(post, channel, db, clock, books)
 
 
-def _run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
+def _run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
     with db.reading() as tx:
         at = outbox.next_due_at(tx, STALE_AFTER)
         if at is None or at > clock.now(tx):
@@ -56,7 +58,7 @@ def _run(post: Post, db: Database, clock: Clock, books: Books) -> Delivered:
         hours = _office_hours(books, tx)
     return deliver(
         db.transaction, post.channels, clock.now, by=post.name, jitter=lambda: books.chance.fraction() * 2 - 1,
-        hours=hours,
+        only=channel, hours=hours,
     )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ _log = structlog.get_logger(__name__)
 def start(process: Running) -> BackgroundScheduler:
     """Begin to tick every `tick_seconds` until `shutdown`."""
     ticker = BackgroundScheduler(timezone="UTC")
-    # Two jobs, so that a mail server that hangs keeps nobody's term from ending.
-    for job in (tick, deliver):
+    # Jobs of their own, so that a mail server that hangs keeps nobody's term from ending, and no webhook a mail.
+    for job in (tick, deliver_mails, deliver_webhooks):
         ticker.add_job(
             _safely,
             "interval",
@@ -52,11 +52,25 @@ def _safely(process: Running, job: Callable[[Running], object]) -> None:
 
 
 def deliver(process: Running) -> int:
-    """Let what waits say what is true now, then send what may leave; how many messages were sent."""
+    """Send what may leave now; how many messages were sent."""
+    return deliver_mails(process) + deliver_webhooks(process)
+
+
+def deliver_mails(process: Running) -> int:
+    """Let what waits say what is true now, then send what may leave; how many were sent."""
     with process.db.transaction() as tx:
         digests.freshen(Desk(tx, process.books), process.post.links, process.clock.now(tx))
+    return _deliver(process, outbox.Channel.EMAIL)
+
+
+def deliver_webhooks(process: Running) -> int:
+    """Send what webhooks are told; how many were sent."""
+    return _deliver(process, outbox.Channel.WEBHOOK)
+
+
+def _deliver(process: Running, channel: outbox.Channel) -> int:
     sent = 0
-    while (done := post.run(process.post, process.db, process.clock, process.books)) != Delivered():
+    while (done := post.run(process.post, channel, process.db, process.clock, process.books)) != Delivered():
         sent += done.sent
     return sent
 

@@ -1,8 +1,10 @@
 """Webhooks: kept by those who want to know, and told in the transaction of what has happened."""
 
 import json
+import threading
 from base64 import b64encode
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from notifications.channels.outgoing import Outgoing
 from notifications.channels.webhook import WebhookChannel, sign
 from notifications.delivery import deliver
 from notifications.rendering import event_body
+from service import scheduler
 from service.access import SYSTEM
 from service.casework import verification
 from service.casework.desk import Desk
@@ -317,3 +320,45 @@ def test_a_unit_has_so_many_webhooks_and_no_more(world: World) -> None:
     ]
     assert [answer.status_code for answer in last] == [201] * 20 + [409]
     assert last[-1].json()["code"] == "too_many_webhooks"
+
+
+class _Slow:
+    """A receiver that takes until it is `let_go`."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def side(self, recipient: str) -> str:
+        """Where a message goes."""
+        return recipient
+
+    def send(self, message: Outgoing, now: datetime) -> None:
+        """Take one message, some time."""
+        self.begun.set()
+        assert self.let_go.wait(60)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_slow_receiver_keeps_no_mail_waiting(world: World) -> None:
+    slow: Any = _Slow()
+    channels: Any = world.running.post.channels
+    channels["webhook"] = slow
+    made(world)
+    case = world.listed()
+    officer = {"unit": ZHENGZHOU, "duty": "handler", "name": "李工", "email": "li@example.org", "language": "zh"}
+    assert world.call("admin", "POST", "/contacts", officer).status_code == 201
+    world.moved(OFFICER, case, "withdraw", reason="退出")
+    asked = {"enterprise": world.case(case)["enterprise"]["id"], "kind": "policy", "text": "请指导"}
+    assert world.call(OFFICER, "POST", "/requests", asked).status_code == 201
+    scheduler.tick(world.running)
+    sending = threading.Thread(target=scheduler.deliver_webhooks, args=(world.running,))
+    sending.start()
+    try:
+        assert slow.begun.wait(60)
+        assert scheduler.deliver_mails(world.running) == 1
+    finally:
+        slow.let_go.set()
+        sending.join()
+    assert [row["status"] for row in told(world)] == ["sent"]
