@@ -197,6 +197,11 @@ def _may_be_published(case: Case) -> bool:
     return case.draw is not None and not case.draw.drawn and not _check_demanded(case)
 
 
+def _check_not_passed(case: Case) -> bool:
+    """Whether the province has found something and has not yet said what follows: rectification, or no."""
+    return case.check is not None and case.check.result != "passed"
+
+
 def _no_re_review(case: Case) -> bool:
     """Whether no re-review is ordered, which asks for a new acceptance by a day of its own."""
     return case.review_on is None
@@ -205,6 +210,7 @@ def _no_re_review(case: Case) -> bool:
 # What a date may ask of a case besides its state.
 WHEN: Mapping[str, Callable[[Case], bool]] = {
     "check_demanded": _check_demanded,
+    "check_not_passed": _check_not_passed,
     "may_be_published": _may_be_published,
     "no_re_review": _no_re_review,
 }
@@ -220,7 +226,8 @@ def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
         due_on, provisional = _day(held, calendar)
         unit = programme.province.code if rule.owner == "province" else case.unit
         kind = rule.ladder
-        id_ = f"{kind}.{case.id}.{rule.id}"
+        # Owed by a later date it is another thing, with rungs and a breach of its own.
+        id_ = f"{kind}.{case.id}.{rule.id}" if held is rule else f"{kind}.{case.id}.{rule.id}.{held.id}"
         yield _of_case(case, id_, kind, rule.title, rule.clause, case.entered_at, due_on, unit, rule.hard, provisional)
 
 
@@ -301,7 +308,7 @@ def _measure_id(case: Case, number: int) -> str:
 
 def _stands_still(programme: Programme, case: Case, owed: Owed) -> bool:
     """Whether the case has not gone on, and only the condition of a stage is gone: nobody did what was asked."""
-    rule = programme.date_by_id.get(owed.id.removeprefix(f"{owed.kind}.{case.id}."))
+    rule = programme.date_by_id.get(owed.id.removeprefix(f"{owed.kind}.{case.id}.").partition(".")[0])
     return rule is not None and case.state in rule.owed_in
 
 

@@ -100,9 +100,14 @@ class Script:
         if case.check.result == "failed" and "reject" in can:
             return self._step(can["reject"], {}, today, "复核未通过")
         if case.check.result == "rectify" and "order_rectification" in can:
+            accepting = self.programme.event_of_kind("accept")
+            last = accepting.window.hard_after if accepting is not None and accepting.window is not None else None
+            days = 25 if last is None else min(25, (last - today).days)
+            if days < 1:
+                return None  # nothing can be accepted anew any more
             ordered = {
-                "review_on": str(today + timedelta(days=25)),
-                "measures": [self._measure(today, 20, "补齐台账并校准在线监测")],
+                "review_on": str(today + timedelta(days=days)),
+                "measures": [self._measure(today, min(20, days), "补齐台账并校准在线监测")],
             }
             return self._step(can["order_rectification"], ordered, today)
         if waits := self._in_window(can["publish"], who, today):

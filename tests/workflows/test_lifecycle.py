@@ -352,7 +352,8 @@ def test_p5_what_follows_a_check_is_what_its_result_allows(result: str, event: s
     walk = Walk().to("accepted")
     walk.go("spot_check", check(result), at="2024-08-06", by=PROVINCE)
     actor = OFFICER if event == "publish" else PROVINCE
-    decided = walk.ask(event, EXAMPLES.get(event), at="2024-09-03", by=actor, reason="测试")
+    sent = {"review_on": "2024-10-08", "measures": [MEASURE]} if event == "order_rectification" else EXAMPLES.get(event)
+    decided = walk.ask(event, sent, at="2024-09-03", by=actor, reason="测试")
     assert isinstance(decided, Decision) is allowed
     if isinstance(decided, Refused):
         assert {reason.code for reason in decided.reasons} == {"check_result"}
@@ -371,6 +372,34 @@ def test_p5_rectify_is_possible_until_the_20th_of_december() -> None:
         .refusal("spot_check", check("rectify", "2024-12-20"), at="2024-12-21 00:00", by=PROVINCE)
     )
     assert [(reason.code, reason.field) for reason in reasons.values()] == [("too_late", "data.result")]
+
+
+def test_p5_what_is_ordered_can_be_accepted_in_time_or_is_not_ordered() -> None:
+    walk = Walk().to("accepted")
+    walk.go(
+        "spot_check",
+        {**EXAMPLES["spot_check"], "result": "rectify", "findings": ["未封闭"]},
+        at="2024-08-06",
+        by=PROVINCE,
+    )
+    late = {**MEASURE, "due_on": "2024-12-21"}
+    order = {"review_on": "2024-12-20", "measures": [{**MEASURE, "due_on": "2024-12-20"}]}
+    for sent, named in (
+        (order, None),
+        ({**order, "review_on": "2024-12-21"}, {"data.review_on"}),
+        ({**order, "measures": [MEASURE, late]}, {"data.measures[1].due_on"}),
+    ):
+        asked = walk.ask("order_rectification", sent, at="2024-08-07", by=PROVINCE)
+        if named is None:
+            assert isinstance(asked, Decision)
+        else:
+            assert isinstance(asked, Refused)
+            assert {(reason.code, reason.field, reason.clause) for reason in asked.reasons} == {
+                ("after_acceptance", field, "P5") for field in named
+            }
+    assert isinstance(walk.ask("order_rectification", order, at="2024-12-20 23:59", by=PROVINCE), Decision)
+    after = {**order, "review_on": "2024-12-28"}
+    assert "too_late" in walk.refusal("order_rectification", after, at="2024-12-21 00:00", by=PROVINCE)
 
 
 def test_p5_after_rectification_the_case_is_accepted_and_checked_anew() -> None:

@@ -53,11 +53,16 @@ PROVINCE_CODE = "410000"
 
 
 def owed(case: Case, programme: Programme = HENAN) -> dict[str, Owed]:
-    """What a case owes, by the part of the id that stands for the kind and the date."""
+    """What a case owes, by the part of the id that stands for the kind and the date, whichever date holds it late."""
     found = of_case(programme, calendar(), case)
     assert all(name == each.id for name, each in found.items())
-    kinds = {name: name.replace(f".{case.id}", "") for name in found}
-    return {"notice" if kind.startswith("notice.") else kind: found[name] for name, kind in kinds.items()}
+    return {named(name, case): each for name, each in found.items()}
+
+
+def named(id_: str, case: Case) -> str:
+    """The kind and the date of an obligation."""
+    kind = ".".join(id_.replace(f".{case.id}", "").split(".")[:2])
+    return "notice" if kind.startswith("notice.") else kind
 
 
 def drawn(case: Case, *, is_drawn: bool) -> Case:
@@ -140,7 +145,8 @@ LISTED = [
     pytest.param("2024-06-15 23:59", "06-15", "11-30", id="in the last minute"),
     pytest.param("2024-06-16 00:00", "11-15", "11-30", id="when the day is over"),
     pytest.param("2024-11-15 23:59", "11-15", "11-30", id="as the phase ends"),
-    pytest.param("2024-11-16 00:00", "12-20", "11-30", id="when the phase is over"),
+    pytest.param("2024-11-16 00:00", "11-30", "11-30", id="when the phase is over"),
+    pytest.param("2024-11-30 23:59", "11-30", "11-30", id="as acceptance becomes late"),
     pytest.param("2024-12-01 00:00", "12-20", "12-20", id="when acceptance is late"),
 ]
 
@@ -160,7 +166,8 @@ def test_p2_p4_who_is_listed_late_is_not_late_with_what_was_due_before(at: str, 
 def test_p2_a_plan_that_is_sent_back_late_is_due_as_the_phase_ends_and_one_that_was_late_before_stays_late() -> None:
     walk = Walk().to("plan_filed")
     walk.go("return_plan", at="2024-07-01", reason="补正")
-    assert owed(walk.case)["stage.plan_stage"].due_on == date(2024, 11, 15)
+    anew = owed(walk.case)["stage.plan_stage"]
+    assert (anew.id, anew.due_on) == ("stage.c1.plan_stage.plan_stage_late", date(2024, 11, 15))  # with its own rungs
     late = Walk().to("listed")
     late.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": "2024-06-20"}, at="2024-06-20")
     assert owed(late.case)["stage.plan_stage"].due_on == date(2024, 6, 15)
@@ -216,7 +223,18 @@ def test_p6_the_publication_is_owed_when_a_draw_has_passed_the_case_over_or_its_
     for result in ("failed", "rectify"):
         walk = Walk().to("accepted")
         walk.go("spot_check", check(result), at="2024-08-06", by=PROVINCE)
-        assert owed(walk.case) == {}
+        assert owed(walk.case).keys() == {"stage.conclusion"}
+
+
+def test_p5_what_follows_from_a_check_that_was_not_passed_is_the_provinces_to_decide() -> None:
+    for day, due_on in (("2024-08-06", date(2024, 12, 20)), ("2024-12-21", date(2025, 1, 31))):
+        walk = Walk().to("accepted")
+        walk.go("spot_check", {**check("failed"), "checked_on": day}, at=day, by=PROVINCE, reason="补办")
+        conclusion = owed(walk.case)["stage.conclusion"]
+        assert (conclusion.unit, conclusion.clause, conclusion.due_on) == (PROVINCE_CODE, "P5", due_on)
+        before = walk.case
+        walk.go("reject", at=day, by=PROVINCE, reason="未通过")
+        assert ends(before, walk.case, day)["stage.conclusion"] == "met"
 
 
 def test_p6_the_publication_is_owed_too_where_the_check_was_entered_a_day_later() -> None:

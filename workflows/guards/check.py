@@ -62,6 +62,38 @@ def _result_until(ask: Ask, given: ResultUntil, clause: str) -> Iterator[Reason]
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewUntil:
+    """The last day on which the case can be accepted anew: what is ordered has to be done and reviewed by then."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID
+    until: date
+
+
+def _review_until(ask: Ask, given: ReviewUntil, clause: str) -> Iterator[Reason]:
+    ends_at = end_of_day(given.until)
+    if ask.facts.now >= ends_at:
+        yield ask.reason(
+            "too_late",
+            f"重新验收已于 {given.until} 24:00 截止，不能再责令整改",
+            f"acceptance anew has been closed since 24:00 of {given.until}: nothing can be ordered any more",
+            clause, until=ends_at,
+        )  # fmt: skip
+        return
+    if ask.data is None:
+        return
+    days = {"data.review_on": ask.data.review_on}
+    days |= {f"data.measures[{index}].due_on": each.due_on for index, each in enumerate(ask.data.measures)}
+    for name, on in days.items():
+        if on > given.until:
+            yield ask.reason(
+                "after_acceptance",
+                f"{on} 晚于 {given.until}，届时重新验收已截止",
+                f"{on} is after {given.until}, when acceptance anew is closed",
+                clause, field=name, who=Role.PROVINCE, until=ends_at,
+            )  # fmt: skip
+
+
 def _never_checked(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
     if ask.case.checks:
         yield ask.reason(
@@ -199,6 +231,7 @@ def _after(ask: Ask, given: After, clause: str) -> Iterator[Reason]:
 GUARDS: Mapping[str, Guard] = {
     "check_resulted": Guard(_check_resulted, Result),
     "result_until": Guard(_result_until, ResultUntil),
+    "review_until": Guard(_review_until, ReviewUntil),
     "never_checked": Guard(_never_checked),
     "not_fast_tracked": Guard(_not_fast_tracked),
     "passed_over_by_draw": Guard(_passed_over_by_draw),
