@@ -2,11 +2,13 @@
 
 An entry's `hash` is the SHA-256 of the entry without it as canonical JSON (RFC 8785: keys sorted, no spaces, UTF-8); `prev`
 is the hash of the entry before it of the same thing. Compare the heads printed here with those that were written down before.
+Takes what `GET /audit` streams as NDJSON as well: there an entry has an `id` beside, and `at` in +08:00.
 """
 
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -16,6 +18,9 @@ def main() -> None:
     entries = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]
     for entry in sorted(entries, key=lambda entry: int(entry["version"])):  # an export has the newest first
         said, thing = entry.pop("hash"), (entry["subject"]["type"], entry["subject"]["id"])
+        entry.pop("id", None)
+        at = datetime.fromisoformat(entry["at"]).astimezone(UTC).replace(tzinfo=None)
+        entry["at"] = at.isoformat(timespec="microseconds") + "Z"
         text = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         if hashlib.sha256(text.encode()).hexdigest() != said or entry["prev"] != heads.get(thing):
             sys.exit(f"{thing[0]} {thing[1]} version {entry['version']} does not hold")

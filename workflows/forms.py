@@ -6,7 +6,7 @@ column of another programme) stays empty.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -40,17 +40,31 @@ class SiteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """The unit's other filings of the same form, where it has several batches (P4).
+
+    `reported`: the acceptances in those handed in, each by case and day of review as its row has it. `earlier_are_in`:
+    those due before were handed in, so that what they left out has to stand in this one.
+    """
+
+    reported: frozenset[tuple[str, str]] = frozenset()
+    earlier_are_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     """What one row is read from."""
 
     programme: Programme
     filing: Filing
+    others: Others
     case: Case
     site: SiteFacts
     measure: Measure | None = None
     report: Report | None = None
 
 
+_NO_OTHERS = Others()
 Read = Callable[[_Line], Any]
 
 
@@ -59,7 +73,9 @@ def columns_of(programme: Programme, form: Form) -> tuple[Column, ...]:
     return (*programme.form_edges.first, *form.columns, *programme.form_edges.last)
 
 
-def rows(programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteFacts]]) -> list[Row]:
+def rows(
+    programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteFacts]], others: Others = _NO_OTHERS
+) -> list[Row]:
     """The rows of a filing: of each, the JSON value of every column by its id, and the `case` it is of; in the order given.
 
     Those who have left (withdrawn, disqualified) are left out.
@@ -70,7 +86,7 @@ def rows(programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteF
         line
         for case, site in cases
         if not _has_left(programme, case)
-        for line in _LINES[form.row](form, _Line(programme, filing, case, site))
+        for line in _LINES[form.row](form, _Line(programme, filing, others, case, site))
     )
     return [
         {
@@ -108,31 +124,32 @@ def _plan_stands(line: _Line) -> bool:
 
 
 def _is_of_the_batch(line: _Line) -> bool:
-    """Whether the case was accepted up to the day of this filing and after that of the one before it.
+    """Whether the case was accepted up to the day of this filing, and after that of the one before it or left out there.
 
     A supplementary one takes also what comes after its day: there is no later one.
     """
-    if line.case.acceptance is None:
+    acceptance = line.case.acceptance
+    if acceptance is None or (line.case.id, str(acceptance.reviewed_on)) in line.others.reported:
         return False
-    programme, filing, at = line.programme, line.filing, line.case.acceptance.accepted_at
+    programme, filing, at = line.programme, line.filing, acceptance.accepted_at
     due_on = programme.date_by_id[filing.due].due_on
     others = (programme.date_by_id[each.due].due_on for each in programme.filings if each.form == filing.form)
     earlier = max((other for other in others if other < due_on), default=None)
     is_too_late = not filing.supplementary and at >= end_of_day(due_on)
-    return not is_too_late and (earlier is None or at >= end_of_day(earlier))
+    return not is_too_late and (earlier is None or at >= end_of_day(earlier) or line.others.earlier_are_in)
 
 
 def _of_measures(form: Form, line: _Line) -> Iterator[_Line]:
     if _plan_stands(line):
         for measure in line.case.measures:
             if measure.equipment is not None:
-                yield _Line(line.programme, line.filing, line.case, line.site, measure=measure)
+                yield replace(line, measure=measure)
 
 
 def _of_month(form: Form, line: _Line) -> Iterator[_Line]:
     for report in line.case.reports:
         if report.month == line.filing.period:
-            yield _Line(line.programme, line.filing, line.case, line.site, report=report)
+            yield replace(line, report=report)
 
 
 def _of_site(form: Form, line: _Line) -> Iterator[_Line]:

@@ -189,6 +189,23 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
         programme,
         filing,
         ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
+        _others(desk, row),
+    )
+
+
+def _others(desk: Desk, row: Any) -> forms.Others:
+    """What the unit has told in its other filings of the same form."""
+    of_form = (
+        (_FILINGS.c.programme == row["programme"]) & (_FILINGS.c.unit == row["unit"]) & (_FILINGS.c.form == row["form"])
+    )
+    statement = select(_FILINGS.c.status, _FILINGS.c.due_on, _FILINGS.c.rows).where(
+        of_form, _FILINGS.c.id != row["id"], _FILINGS.c.status != CLOSED
+    )
+    found = desk.tx.execute(statement).all()
+    told = [line for each in found if each.status in _HANDED_IN for line in from_json(each.rows)]
+    return forms.Others(
+        frozenset((line["case"], line["reviewed_on"]) for line in told if "reviewed_on" in line),
+        all(each.status in _HANDED_IN for each in found if each.due_on < row["due_on"]),
     )
 
 

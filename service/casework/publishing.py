@@ -98,20 +98,20 @@ def publish(
     programme = read(desk, source)
     if programme is None:
         return None
-    programmes.publish(desk.tx, act, source, reason)
-    found = of_programme(desk, programme, act.at, move_cases=move_cases)
-    held = rescheduling.hold(desk, found.moved, act.at)
-    rescheduling.move(desk, act, held, reason)
-    _change_filings(desk, act, programme, found, reason)
-    days = rescheduling.days_by_case(held.moved)
-    for first in range(0, len(found.cases), _AT_ONCE):
-        _move_cases(desk, act, programme, set(found.cases[first : first + _AT_ONCE]), days, reason)
-    corrections = rescheduling.corrections(desk, held.moved)
-    name = f"{programme.title.zh}（第 {programme.version} 版）"
     why = Text(
         reason or f"方案第 {programme.version} 版已发布",
         reason or f"version {programme.version} of the plan is published",
     )
+    programmes.publish(desk.tx, act, source, why.zh)
+    found = of_programme(desk, programme, act.at, move_cases=move_cases)
+    held = rescheduling.hold(desk, found.moved, act.at)
+    rescheduling.move(desk, act, held, why.zh)
+    _change_filings(desk, act, programme, found, why.zh)
+    days = rescheduling.days_by_case(held.moved)
+    for first in range(0, len(found.cases), _AT_ONCE):
+        _move_cases(desk, act, programme, set(found.cases[first : first + _AT_ONCE]), days, why.zh)
+    corrections = rescheduling.corrections(desk, held.moved)
+    name = f"{programme.title.zh}（第 {programme.version} 版）"
     rescheduling.tell(desk, act, links, corrections, why, name, f"programme:{programme.id}:{programme.version}")
     return replace(found, moved=held.moved, corrections=corrections)
 

@@ -44,16 +44,16 @@ def of_calendar(desk: Desk, year: CalendarYear, now: datetime) -> Revision:
 def load_year(desk: Desk, act: Act, links: Links, year: CalendarYear, reason: str | None) -> Revision | None:
     """Load or amend a year, move what it moves, and tell those concerned; None where it stands already just so."""
     before = desk.calendar
-    if not calendars.load_year(desk.tx, act, year, reason):
+    why = Text(reason or f"{year.year} 年放假安排有变", reason or f"the days off of {year.year} have changed")
+    if not calendars.load_year(desk.tx, act, year, why.zh):
         return None
     revision = desk.tx.execute(select(calendars.REVISION)).scalar()
     desk.know_calendar(revision)
     held = rescheduling.hold(desk, _Compared(desk, before, desk.calendar, act.at).moved(), act.at)
-    _amend_cases(desk, act, before, held, reason)
-    rescheduling.move(desk, act, held, reason)
+    _amend_cases(desk, act, before, held, why.zh)
+    rescheduling.move(desk, act, held, why.zh)
     rescheduling.wake_anew(desk, act.at)
     found = rescheduling.corrections(desk, held.moved)
-    why = Text(reason or f"{year.year} 年放假安排有变", reason or f"the days off of {year.year} have changed")
     paper = "；".join(paper.label for paper in year.papers)
     rescheduling.tell(desk, act, links, found, why, paper, f"calendar:{revision}")
     return Revision(held.moved, found)

@@ -4,8 +4,11 @@ import csv
 import importlib
 import io
 import json
+import subprocess
+import sys
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from service.storage.tables import Enterprise, PrivateText, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 
 OFFICER = f"officer {ZHENGZHOU}"
+VERIFY = Path(__file__).resolve().parents[2] / "examples" / "verify.py"
 CONTACT = {"name": "欧阳举报", "phone": "0371-69998877", "email": "ouyang@example.com"}
 
 
@@ -310,6 +314,18 @@ def test_erasing_a_contact_breaks_no_chain(world: World) -> None:
     assert world.call(OFFICER, "GET", "/objections").json()["items"][0]["contact"] is None
     assert world.case(case)["state"] == "published"
     assert not [secret for secret in secrets if secret in world.call("auditor", "GET", "/audit?limit=200").text]
+
+
+def test_the_stream_of_entries_is_checked_without_any_of_our_code(world: World, tmp_path: Path) -> None:
+    case = world.listed()
+    world.moved(OFFICER, case, "withdraw", reason="放弃")
+    told = world.call("auditor", "GET", "/audit", headers={"Accept": "application/x-ndjson"}).text
+    for text_, code in ((told, 0), (told.replace("放弃", "未放弃"), 1)):
+        (tmp_path / "audit.ndjson").write_text(text_, encoding="utf-8")
+        ran = subprocess.run(
+            [sys.executable, str(VERIFY), str(tmp_path / "audit.ndjson")], check=False, capture_output=True
+        )
+        assert ran.returncode == code, ran.stderr
 
 
 def test_what_hangs_on_a_case_is_found_with_it(world: World) -> None:

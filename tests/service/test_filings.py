@@ -240,6 +240,23 @@ def test_only_what_was_handed_in_is_sent_back_and_only_with_a_reason(world: Worl
     assert _return(world).json()["code"] == "filing_not_submitted"
 
 
+def test_p4_who_is_accepted_when_the_batch_of_that_day_has_been_handed_in_stands_in_the_next_one(world: World) -> None:
+    first, second = (f"henan-2024.{ZHENGZHOU}.accepted.2024-{month}" for month in ("07", "10"))
+    one, other = world.listed(), world.listed()
+    world.accepted(one)
+    world.at("2024-07-31")
+    assert _submit(world, first).json()["status"] == "submitted"
+    world.accepted(other)
+    world.at("2024-10-08")
+    assert _submit(world, first).json()["code"] == "filing_frozen"
+    assert [row["case"] for row in _read(world, first)["rows"]] == [one]
+    handed_in = _submit(world, second).json()
+    assert [row["case"] for row in handed_in["rows"]] == [other]
+    # Sent back, the first one does not tell again what the second one has told.
+    assert _return(world, first).status_code == 200
+    assert [row["case"] for row in _submit(world, first).json()["rows"]] == [one]
+
+
 def test_a_document_that_there_is_not_is_refused(world: World) -> None:
     refused = _submit(world, body={"documents": ["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown_document")
