@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from service.casework.desk import Desk
 from service.casework.links import Links
-from service.storage.tables import CaseRow, Enterprise, Request, table
+from service.storage.tables import CaseRow, Enterprise, Objection, Request, table
 from workflows.obligations import stage_at
 from workflows.programme import Programme
 from workflows.text import Text
 from workflows.working_days import legal_day
 
-_CASES, _SITES, _REQUESTS = table(CaseRow), table(Enterprise), table(Request)
+_CASES, _SITES, _REQUESTS, _OBJECTIONS = table(CaseRow), table(Enterprise), table(Request), table(Objection)
 # A mail lists so many things, more than anybody has in a season; what were beyond is counted.
 _MOST = 500
 _STAGES = ("escalated", "overdue", "due", "ahead")
@@ -39,6 +39,7 @@ class Letters:
         """`handlers` are the names of contacts by id."""
         self._desk, self._links, self._now, self._handlers = desk, links, now, handlers
         self._today = legal_day(now)
+        self._objected = self._cases_of_objections(rows)
         self._about = self._things(rows)
         self._requests = self._requests_of(rows)
 
@@ -100,7 +101,7 @@ class Letters:
         return {
             "stage": stage_at(row["due_on"], self._now, escalated=rung == "escalated"),
             "title": from_json(row["title"]),
-            "about": self._about.get(row["case_id"] or row["enterprise"] or ""),
+            "about": self._about.get(self._objected.get(row["subject"]) or row["case_id"] or row["enterprise"] or ""),
             "owner": self._owner(programme, row),
             "due_on": row["due_on"],
             "working_days": self._working_days(row["due_on"]),
@@ -162,7 +163,7 @@ class Letters:
 
     def _things(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
         """What obligations are about, by the id of the case or site: its name and industry."""
-        cases = {row["case_id"] for row in rows if row["case_id"]}
+        cases = {row["case_id"] for row in rows if row["case_id"]} | set(self._objected.values())
         sites = {row["enterprise"] for row in rows if row["enterprise"] and not row["case_id"]}
         found: dict[str, dict[str, str]] = {}
         of_case = (_CASES.c.id, _CASES.c.programme, _CASES.c.programme_version, _CASES.c.industry)
@@ -176,6 +177,12 @@ class Letters:
         for row in self._desk.tx.execute(select(_SITES.c.id, _SITES.c.name).where(_SITES.c.id.in_(sites))):
             found[row.id] = {"zh": row.name, "en": row.name}
         return found
+
+    def _cases_of_objections(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """The case that each objection is to: those who decide are told, who else may see the row is not."""
+        ids = {row["subject"] for row in rows if row["kind"] == "objection"}
+        found = self._desk.tx.execute(select(_OBJECTIONS.c.id, _OBJECTIONS.c.case_id).where(_OBJECTIONS.c.id.in_(ids)))
+        return {row.id: row.case_id for row in found} if ids else {}
 
     def _requests_of(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ids = {row["subject"] for row in rows if row["kind"] == "answer"}

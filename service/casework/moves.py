@@ -355,7 +355,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
         breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
         _tell(desk, batch.touched.values())
-        results.tell(desk, batch.touched.values())
+        results.tell(desk, batch.touched.values(), {entry["subject_id"]: entry["reason"] for entry in batch.entries})
     batch.publications.write(desk)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)

@@ -320,6 +320,19 @@ def test_an_objection_is_decided_once_and_by_its_newest_version(world: World) ->
     assert world.case(case)["state"] == "published"
 
 
+def test_the_officer_is_told_which_enterprise_an_objection_is_to(world: World) -> None:
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": "li@example.org", "language": "zh"}
+    assert world.call("admin", "POST", "/contacts", contact).status_code == 201
+    case = world.listed()
+    world.published(case)
+    _object(world, case)
+    world.at("2024-09-05")
+    told = world.call("province", "GET", "/messages?recipient=li@example.org&status=sent").json()["items"]
+    texts = [world.call("province", "GET", f"/messages/{each['id']}").json()["text"] for each in told]
+    about = next(text for text in texts if "处理公示异议" in text)
+    assert world.case(case)["enterprise"]["name"] in about
+
+
 def test_a_decision_after_ten_working_days_is_marked_late(world: World) -> None:
     case = world.listed()
     world.published(case)

@@ -17,10 +17,10 @@ def _listed(world: World) -> str:
     return str(answer.json()["id"])
 
 
-def _told(world: World) -> list[dict[str, Any]]:
+def _told(world: World, to: str = ADDRESS) -> list[dict[str, Any]]:
     """What the enterprise was told of decisions, oldest first."""
     scheduler.deliver(world.running)
-    lines = world.call(OFFICER, "GET", f"/messages?recipient={ADDRESS}&template=result").json()["items"]
+    lines = world.call(OFFICER, "GET", f"/messages?recipient={to}&template=result&status=sent").json()["items"]
     return [world.call(OFFICER, "GET", f"/messages/{line['id']}").json() for line in reversed(lines)]
 
 
@@ -38,6 +38,71 @@ def test_w7_who_is_recognised_is_told_once(world: World) -> None:
     world.at("2024-09-12")
     world.at("2024-09-13")
     assert [each["subject"][:6] for each in _told(world)] == ["【通过验收】", "【等级认定】"]
+
+
+def test_p6_who_is_refused_too_late_to_come_again_is_told_so_and_that_the_case_has_lapsed(world: World) -> None:
+    case = _listed(world)
+    world.rejected(case)
+    world.at("2024-12-19")
+    world.moved(OFFICER, case, "resubmit", world.resubmission(case), reason="再次报送")
+    world.at("2024-12-21T00:03:00+08:00")
+    world.check(case, "failed")
+    world.moved("province", case, "reject", reason="复核未通过")  # on a Saturday, at night
+    (told,) = [
+        row for row in world.call(OFFICER, "GET", f"/messages?recipient={ADDRESS}&status=pending").json()["items"]
+        if row["template"] == "result"
+    ]  # fmt: skip
+    world.at("2024-12-23T10:00:00+08:00")
+    assert world.call(OFFICER, "GET", f"/messages/{told['id']}").json()["status"] == "cancelled"
+    last = _told(world)[-1]
+    assert last["subject"].startswith("【未获认定】")
+    assert "可在下一年度行动中申请" in last["text"]
+
+
+def test_w6_who_was_fast_tracked_is_not_told_that_he_passed(world: World) -> None:
+    case = _listed(world)
+    world.planned(case)
+    world.at("2024-07-16")
+    world.moved(OFFICER, case, "fast_track", {"declared_on": "2024-07-16", "declaration": "已达到 B 级指标"})
+    (told,) = _told(world)
+    assert told["subject"].startswith("【快速通道】")
+    assert "已通过" not in told["text"]
+
+
+def test_what_was_told_by_mistake_is_corrected_and_what_has_not_left_is_taken_back(world: World) -> None:
+    told, waiting = _listed(world), _listed(world)
+    for case in (told, waiting):
+        world.accepted(case)
+    scheduler.deliver(world.running)
+    world.moved(f"second officer {ZHENGZHOU}", told, "correct", reason="误录")
+    assert [each["subject"].split("】")[0] for each in _told(world)] == ["【通过验收", "【通过验收", "【更正"]
+    world.at("2024-07-20T09:00:00+08:00")  # a Saturday: nothing leaves
+    world.moved(OFFICER, told, "accept", {"reviewed_on": "2024-07-20", "reviewers": ["钱工"], "conclusion": "同意"})
+    world.moved(f"second officer {ZHENGZHOU}", told, "correct", reason="又误录")
+    assert len(_told(world)) == 3
+    world.at("2024-07-22T10:00:00+08:00")
+    assert len(_told(world)) == 3
+
+
+def test_r1_what_the_province_decides_is_told_to_the_units_officer_with_its_reason(world: World) -> None:
+    officer = "li@example.org"
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": officer, "language": "zh"}
+    assert world.call("admin", "POST", "/contacts", contact).status_code == 201
+    case, own = _listed(world), _listed(world)
+    world.planned(case)
+    world.moved("province", case, "return_plan", reason="缺少运输方式的措施")
+    (told,) = _told(world, officer)
+    assert told["subject"].startswith("【退回补正】")
+    assert "缺少运输方式的措施" in told["text"]
+    data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
+    world.moved("province", case, "disqualify", data)
+    for address in (officer, ADDRESS):
+        last = _told(world, address)[-1]
+        assert last["subject"].startswith("【取消资格】")
+        assert "豫环〔2024〕1号" in last["text"]
+    world.planned(own)
+    world.moved(OFFICER, own, "return_plan", reason="自行补正")
+    assert len(_told(world, officer)) == 2  # what the unit decides itself is no news to it
 
 
 def test_a_site_without_an_address_is_written_to_by_nobody(world: World) -> None:
