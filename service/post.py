@@ -1,8 +1,7 @@
 """The post: hands the outbox to its channels, in office hours of working days; a breach and a webhook at any hour."""
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -23,16 +22,13 @@ from service.storage.db import Database
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The channels of one process, and the name under which it claims messages. One run at a time uses each: the ticker's
-    and that of somebody who moves the clock would close each other's connections, and release each other's claims.
+    """The channels of one process, and the name under which it claims messages. One run at a time uses each of them: two
+    would close each other's connections, and release each other's claims (`Ticks.turns` keeps them apart).
     """
 
     name: str
     channels: Mapping[str, Channel]
     links: Links
-    alone: Mapping[str, threading.Lock] = field(
-        default_factory=lambda: {channel: threading.Lock() for channel in outbox.Channel}
-    )
 
 
 def open_post(settings: Settings, db: Database, name: str) -> Post:
@@ -46,11 +42,6 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
 
 def run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
     """Send what is due now by a channel; what failed for now is tried again later."""
-    with post.alone[channel]:
-        return _run(post, channel, db, clock, books)
-
-
-def _run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
     with db.reading() as tx:
         at = outbox.next_due_at(tx, STALE_AFTER)
         if at is None or at > clock.now(tx):

@@ -1,5 +1,8 @@
 """What one running process holds: database, clock, books; made at start, handed to the edges."""
 
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from service import clock as clocks
@@ -19,7 +22,7 @@ CURSOR_SECRET = "cursor_secret"  # noqa: S105 the name of a stamp
 @dataclass(slots=True)
 class Ticks:
     """When this process ticked last, by the monotonic clock, how often, and whether the newest try raised; and when the
-    database refused a request last.
+    database refused a request last. `turns`: who runs a job of the ticker, by its name, the ticker or who moves the clock.
     """
 
     begun: float
@@ -28,6 +31,7 @@ class Ticks:
     done: int = 0
     failed: bool = False
     refused: float | None = None
+    turns: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
 
 @dataclass(slots=True)

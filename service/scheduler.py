@@ -4,6 +4,7 @@ On a virtual clock `advance` runs the same ticks at each due instant on the way.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +30,7 @@ def start(process: Running) -> BackgroundScheduler:
     """Begin to tick every `tick_seconds` until `shutdown`."""
     ticker = BackgroundScheduler(timezone="UTC")
     # Jobs of their own, so that a mail server that hangs keeps nobody's term from ending, and no webhook a mail.
-    for job in (tick, deliver_mails, deliver_webhooks):
+    for job in _jobs():
         ticker.add_job(
             _safely,
             "interval",
@@ -43,9 +44,14 @@ def start(process: Running) -> BackgroundScheduler:
     return ticker
 
 
+def _jobs() -> tuple[Callable[[Running], int], ...]:
+    return tick, deliver_mails, deliver_webhooks
+
+
 def _safely(process: Running, job: Callable[[Running], object]) -> None:
     try:
-        job(process)
+        with process.ticks.turns[job.__name__]:
+            job(process)
     except Exception:  # noqa: BLE001 the loop must outlive any fault: the next tick tries again
         process.ticks.failed = True
         _log.exception("tick failed", job=job.__name__)
@@ -112,11 +118,19 @@ class Passed:
 def advance(process: Running, to: datetime, act: Act) -> Passed:
     """Move the virtual clock to the aware instant `to`, ticking at every due instant on the way, in order.
 
+    The ticker waits meanwhile: what it has begun would be missed at an instant, and sent when the clock is far beyond it.
     Raises ClockRefused for an instant that has passed. A real clock is not moved: TypeError.
     """
     virtual = process.clock
     if not isinstance(virtual, VirtualClock):
         raise TypeError("a real clock is not moved")
+    with ExitStack() as turns:
+        for job in _jobs():
+            turns.enter_context(process.ticks.turns[job.__name__])
+        return _advance(process, virtual, to, act)
+
+
+def _advance(process: Running, virtual: VirtualClock, to: datetime, act: Act) -> Passed:
     tick(process)
     ticks, messages = 1, deliver(process)
     began: datetime | None = None

@@ -71,6 +71,7 @@ def _compare(fresh: Callable[[str], str], folder: Path, until: str, count: int, 
         f"{sum(struck.letters.values())} letters of {len(struck.mails)} mails, {len(twice)} sent twice; "
         f"{calm.service.took:.0f} s calm, {service.took:.0f} s killed\n"
     )
+    sys.stdout.flush()
     assert len(service.kills) >= count or time.monotonic() - began > bound
     assert calm.told["broken"] == struck.told["broken"] == []
     assert calm.letters.keys() == calm.mails.keys()

@@ -1,14 +1,17 @@
 """The clock by REST: it jumps from due instant to due instant, never backwards, and only where it is virtual."""
 
+import threading
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from service import scheduler
 from service.access import SYSTEM, Act
 from service.casework import tokens
 from service.casework.desk import Desk
 from service.clock import RealClock
+from service.running import Running
 from service.settings import Settings
 from service.setup import migrate
 from tests.service.world import ZHENGZHOU, World, open_world
@@ -94,6 +97,29 @@ def test_one_jump_and_many_small_ones_come_to_the_same(world: World) -> None:
     assert [entry["action"] for entry in world.call(OFFICER, "GET", f"/cases/{one}/history").json()["items"]].count(
         "recognise"
     ) == 1
+
+
+def test_it_does_not_move_while_the_ticker_is_at_its_work(world: World) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def slow(process: Running) -> int:
+        begun.set()
+        assert let_go.wait(60)
+        return 0
+
+    slow.__name__ = scheduler.deliver_mails.__name__
+    ticking = threading.Thread(target=scheduler._safely, args=(world.running, slow))
+    moving = threading.Thread(target=world.at, args=("2024-05-21",))
+    ticking.start()
+    assert begun.wait(60)
+    moving.start()
+    moving.join(0.3)
+    assert f"{world.now():%Y-%m-%d}" == "2024-05-20"
+    let_go.set()
+    for thread in (ticking, moving):
+        thread.join(60)
+    assert world.call("admin", "GET", "/clock").json()["now"] == "2024-05-21T09:00:00+08:00"
+    assert not world.running.ticks.failed
 
 
 def test_who_moved_the_clock_stands_in_the_audit(world: World) -> None:
