@@ -72,18 +72,13 @@ class Season:
             ("2024-10-15", lambda: self._send_back("list", "2024")),
             ("2024-11-04", lambda: self._file("list", "2024")),
         ]
-        found += [(f"2024-06-{day}", lambda: None) for day in (11, 19, 25, 28)]
-        found += [(f"2024-{month:02}-{day}", lambda: None) for month in range(7, 13) for day in (19, 28)]
+        found += [(f"2024-{month:02}-{day:02}", lambda: None) for month in range(6, 13) for day in (11, 19, 25, 28)]
         found += [("2025-01-10", lambda: None), ("2025-01-20", lambda: None)]
         return sorted(found, key=lambda each: each[0])
 
     def _begin(self) -> None:
-        for unit, duties in (
-            (ZHENGZHOU, ("officer", "supervisor", "handler")),
-            (KAIFENG, ("officer",)),
-            ("410000", ("officer",)),
-        ):
-            for duty in duties:
+        for unit in (ZHENGZHOU, KAIFENG, "410000"):
+            for duty in ("officer", "supervisor", "handler"):
                 body = {"unit": unit, "duty": duty, "name": f"{duty}{unit}", "email": f"{duty}.{unit}@example.org"}
                 body["digest"] = duty != "handler"
                 self._made("admin", "/contacts", body)

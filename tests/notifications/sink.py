@@ -59,13 +59,14 @@ class Sink:
     def port(self) -> int:
         return int(self._controller.port)
 
-    @property
+    # Methods: the server looks at every attribute of whom it hands letters to, at each connection.
     def mails(self) -> list[EmailMessage]:
+        """The letters, parsed."""
         return [message_from_bytes(letter, policy=default) for letter in self.letters]  # type: ignore[arg-type]
 
-    @property
     def message_ids(self) -> list[str]:
-        return [str(mail["Message-ID"]) for mail in self.mails]
+        """The Message-ID of each letter."""
+        return [str(mail["Message-ID"]) for mail in self.mails()]
 
     def __enter__(self) -> Self:
         self._controller.start()

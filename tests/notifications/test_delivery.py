@@ -324,7 +324,7 @@ def test_a_server_down_for_two_days_loses_nothing_and_floods_nobody(db: Database
         while at < ended:
             run(db, channel, at, jitter=jitter)
             at = _next(db, at + timedelta(minutes=10))
-    assert Counter(sink.message_ids) == Counter(f"<{each.id}@jinji.invalid>" for each in messages)
+    assert Counter(sink.message_ids()) == Counter(f"<{each.id}@jinji.invalid>" for each in messages)
     with db.reading() as tx:
         assert outbox.count_by_status(tx)[Status.SENT] == 12
 

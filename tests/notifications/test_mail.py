@@ -174,8 +174,8 @@ def test_a_real_server_gets_the_letter_with_one_connection_for_many() -> None:
         channel.close()
     assert sink.envelopes == [("jinji@jinji.example", ["li@zhengzhou.example"])] * 3
     assert len(sink.sessions) == 1
-    assert [mail["To"].addresses[0].display_name for mail in sink.mails] == ["李明"] * 3
-    body = sink.mails[0].get_body(("plain",))
+    assert [mail["To"].addresses[0].display_name for mail in sink.mails()] == ["李明"] * 3
+    body = sink.mails()[0].get_body(("plain",))
     assert body is not None
     assert body.get_content().replace("\r\n", "\n") == letter().rendered.text
 

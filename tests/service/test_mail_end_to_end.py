@@ -70,7 +70,7 @@ def test_a_request_reaches_its_handler_by_mail(database_url: str, tmp_path: Path
             while not sink.letters:
                 assert time.monotonic() < until
                 time.sleep(0.05)
-        (mail_,) = sink.mails
+        (mail_,) = sink.mails()
         assert sink.envelopes == [("jinji@henan.example", ["ou@example.org"])]
         assert mail_["To"].addresses[0].display_name == "欧阳晓峰"
         assert "2024年5月27日" in mail_["Subject"]

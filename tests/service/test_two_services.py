@@ -62,7 +62,7 @@ def test_two_services_with_everything_due_at_once_send_each_mail_once(world: Wor
             assert time.monotonic() < until, f"{_what_is_left(world)} left"
             time.sleep(0.2)
         time.sleep(2.5)  # two more ticks of each: they must find nothing
-        letters = Counter(sink.message_ids)
+        letters = Counter(sink.message_ids())
     with world.running.db.reading() as tx:
         assert {row.status for row in tx.execute(select(MESSAGES))} == {"sent"}
         assert letters == dict.fromkeys(tx.execute(select(MESSAGES.c.message_id)).scalars(), 1)
