@@ -9,13 +9,14 @@ from sqlalchemy import select
 
 from service.casework.desk import Desk
 from service.casework.links import Links
-from service.storage.tables import CaseRow, Enterprise, Objection, Request, table
+from service.storage.tables import CaseRow, Enterprise, FilingRow, Objection, Request, table
 from workflows.obligations import stage_at
 from workflows.programme import Programme
 from workflows.text import Text
 from workflows.working_days import legal_day
 
 _CASES, _SITES, _REQUESTS, _OBJECTIONS = table(CaseRow), table(Enterprise), table(Request), table(Objection)
+_FILINGS = table(FilingRow)
 # A mail lists so many things, more than anybody has in a season; what were beyond is counted.
 _MOST = 500
 _STAGES = ("escalated", "overdue", "due", "ahead")
@@ -40,6 +41,7 @@ class Letters:
         self._desk, self._links, self._now, self._handlers = desk, links, now, handlers
         self._today = legal_day(now)
         self._objected = self._cases_of_objections(rows)
+        self._returned = self._reasons_of_returns(rows)
         self._about = self._things(rows)
         self._requests = self._requests_of(rows)
 
@@ -108,9 +110,20 @@ class Letters:
             "provisional": row["provisional"],
             "hard": row["hard"],
             "clause": _clause(programme, row["clause"]),
-            "next": _both(programme.ladder_by_id[row["kind"]].next),
+            "next": self._next(programme, row),
             "link": self._links.to(*_place(row)),
         }
+
+    def _next(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, str]:
+        reason = self._returned.get(row["subject"]) if row["id"] != f"filing.{row['subject']}" else None
+        if row["kind"] == "filing" and reason is not None:
+            return _both(
+                Text(
+                    f"按退回意见补正后重新提交：{reason}",
+                    f"correct it and submit it again; it was sent back for: {reason}",
+                )
+            )
+        return _both(programme.ladder_by_id[row["kind"]].next)
 
     def _working_days(self, due_on: date) -> int:
         first, last = sorted((self._today, due_on))
@@ -183,6 +196,13 @@ class Letters:
         ids = {row["subject"] for row in rows if row["kind"] == "objection"}
         found = self._desk.tx.execute(select(_OBJECTIONS.c.id, _OBJECTIONS.c.case_id).where(_OBJECTIONS.c.id.in_(ids)))
         return {row.id: row.case_id for row in found} if ids else {}
+
+    def _reasons_of_returns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Why each filing that stands as sent back was."""
+        ids = {row["subject"] for row in rows if row["kind"] == "filing"}
+        statement = select(_FILINGS.c.id, _FILINGS.c.return_reason).where(_FILINGS.c.id.in_(ids))
+        found = self._desk.tx.execute(statement.where(_FILINGS.c.return_reason.is_not(None))) if ids else ()
+        return {row.id: row.return_reason for row in found}
 
     def _requests_of(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ids = {row["subject"] for row in rows if row["kind"] == "answer"}

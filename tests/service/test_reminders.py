@@ -504,3 +504,17 @@ def test_w5_who_hears_of_a_breach_only_now_hears_of_it_once(staffed: World) -> N
     scheduler.deliver(staffed.running)
     told = staffed.call("province", "GET", f"/messages?obligation=answer.{request}").json()["items"]
     assert Counter(row["recipient"] for row in told)["officer410000@example.org"] == 1
+
+
+def test_r2_whoever_has_to_correct_a_filing_reads_why_it_was_sent_back(staffed: World) -> None:
+    filing = f"henan-2024.{ZHENGZHOU}.list.2024"
+    path = f"/filings/{filing}"
+    staffed.listed()
+    assert staffed.call(OFFICER, "POST", f"{path}/submit", {}, version=0).status_code == 200
+    returned = staffed.call("province", "POST", f"{path}/return", {"reason": "缺少联系人"}, version=1)
+    assert returned.status_code == 200, returned.text
+    staffed.at("2024-05-21T12:00:00+08:00")
+    told = [row["text"] for row in mails(staffed, f"officer{ZHENGZHOU}@example.org") if "退回补正" in row["text"]]
+    assert told
+    assert all("缺少联系人" in text for text in told)
+    assert all("提交零报告" not in text for text in told)
