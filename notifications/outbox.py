@@ -348,10 +348,10 @@ def hold(tx: Connection, ids: Collection[str]) -> frozenset[str]:
 
 
 def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
-    """Take back what has not left yet, as what it tells is no longer so; the ids of those that now never will."""
+    """Take back what has not left, or failed, as what it tells is no longer so; the ids of those that now never will."""
     cancelled = tx.execute(
         MESSAGES.update()
-        .where(MESSAGES.c.id.in_(ids), _IS_PENDING)
+        .where(MESSAGES.c.id.in_(ids), MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED))))
         .values(status=str(Status.CANCELLED), next_attempt_at=None)
         .returning(MESSAGES.c.id)
     )

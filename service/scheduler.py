@@ -13,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from notifications import outbox
-from notifications.delivery import STALE_AFTER, Delivered
+from notifications.delivery import MOST_ATTEMPTS, STALE_AFTER, Delivered
 from service import clock, post
 from service.access import Act
 from service.casework import audit, digests, reminders, sweep
@@ -65,7 +65,10 @@ def deliver(process: Running) -> int:
 def deliver_mails(process: Running) -> int:
     """Let what waits say what is true now, then send what may leave; how many were sent."""
     with process.db.transaction() as tx:
-        digests.freshen(Desk(tx, process.books), process.post.links, process.clock.now(tx))
+        now = process.clock.now(tx)
+        # What a lost sender held waits again first, so that it is worded anew or taken back with the rest.
+        outbox.release_stale(tx, now, STALE_AFTER, MOST_ATTEMPTS, outbox.Channel.EMAIL)
+        digests.freshen(Desk(tx, process.books), process.post.links, now)
     return _deliver(process, outbox.Channel.EMAIL)
 
 

@@ -271,11 +271,12 @@ def _disqualify(ask: Ask) -> Changes:
 def _correct(ask: Ask) -> Changes:
     before = ask.facts.before
     assert before is not None
-    return {
+    changed = {
         name: getattr(before, name)
         for name in before.__slots__
         if name not in _AMENDED_BY_HAND and getattr(before, name) != getattr(ask.case, name)
     }
+    return {**changed, "entered_at": before.entered_at}  # also where both events came at one instant
 
 
 EFFECTS: Mapping[str, Callable[[Ask], Changes]] = {

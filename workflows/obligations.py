@@ -234,7 +234,7 @@ def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
 def _came_at(programme: Programme, case: Case, rule: DateRule) -> datetime:
     """Since when a case has owed a date: since it entered its state, or was listed, where it has only gone on since then."""
     last = programme.event_by_name.get(case.last_event.event) if case.last_event is not None else None
-    has_gone_on = last is not None and last.kind != "correct" and not set(last.sources).isdisjoint(rule.owed_in)
+    has_gone_on = last is not None and not set(last.sources).isdisjoint(rule.owed_in)
     listing = programme.event_of_kind("list")
     of_the_listed = listing is not None and listing.target in rule.owed_in
     return case.listed_at if has_gone_on and of_the_listed else case.entered_at

@@ -105,7 +105,7 @@ def search_messages(
     status: Annotated[Literal["pending", "sent", "failed", "cancelled"] | None, Query()] = None,
     recipient: Filter = None,
     template: Filter = None,
-    obligation: Annotated[str | None, Query(max_length=200)] = None,
+    obligation: Filter = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
@@ -20,6 +20,7 @@ from service.casework.desk import Desk
 from service.casework.letters import Letters
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
+from service.storage import locks
 from workflows.obligations import Outcome
 from workflows.working_days import end_of_day, legal_day
 
@@ -52,6 +53,8 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
     """Before mails leave: take back what tells of nothing that is owed any more, and let what has waited into another day
     say what is true now, in one mail for each person but for those who want each by itself.
     """
+    if not locks.taken(desk.tx, "reminders"):
+        return  # the sweep is writing the day's mails: what it has read must stay so
     _take_back(desk.tx)
     waits = _waited(desk.tx, now, MESSAGES.c.next_attempt_at <= now)
     held = outbox.hold(desk.tx, [message for messages in waits.values() for message in messages])
@@ -75,9 +78,11 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
 
 
 def _take_back(tx: Connection) -> None:
-    """Cancel what waits to leave and tells of nothing any more: all of its obligations are met or closed. A breach stays news."""
+    """Cancel what waits to leave and tells of nothing any more: all of its obligations are met or closed. A breach stays
+    news, also beside other things.
+    """
     of_it = select(RUNGS.c.rung).where(RUNGS.c.message == MESSAGES.c.id)
-    reminds = of_it.where(RUNGS.c.rung != "breach").exists()
+    reminds = and_(of_it.exists(), ~of_it.where(RUNGS.c.rung == "breach").exists())
     is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(ROWS.c.status == str(Outcome.OPEN)).exists()
     waiting = select(MESSAGES.c.id).where(MESSAGES.c.status == "pending", reminds, ~is_owed)
     if ids := list(tx.execute(waiting).scalars()):

@@ -121,6 +121,11 @@ _TO_UNIT: Mapping[str, _Outcome] = {
         Text("下列企业已被取消资格。", "This enterprise has lost its eligibility."),
         Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"),
     ),
+    "correct": _Outcome(
+        Text("【更正】", "[Corrected] "),
+        Text("此前对下列企业作出的省级决定系误录，已更正。", "The province's decision on this enterprise was entered by mistake and is corrected."),
+        Text("核对该企业现状", "look how the case stands"),
+    ),
 }  # fmt: skip
 # What a case owes after a decision, by whose day something is to be done.
 _TERMS = ("resubmission", "re_review")
@@ -160,7 +165,7 @@ def _taken_back(desk: Desk, decided: Iterable[Standing]) -> set[str]:
     """Take back what has not left of earlier decisions on these cases; those that had read of the decision before this one."""
     by_case = {stands.case.id: stands for stands in decided}
     waiting = select(MESSAGES.c.id, MESSAGES.c.key).where(
-        MESSAGES.c.status == "pending", MESSAGES.c.template == "result"
+        MESSAGES.c.status.in_(("pending", "failed")), MESSAGES.c.template == "result"
     )
     stale = [row.id for row in desk.tx.execute(waiting) if _case_of(row.key) in by_case]
     if stale:

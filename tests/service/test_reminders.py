@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from notifications import outbox
 from notifications.errors import Away
 from notifications.outbox import MESSAGES
 from service import scheduler
@@ -518,3 +519,38 @@ def test_r2_whoever_has_to_correct_a_filing_reads_why_it_was_sent_back(staffed: 
     assert told
     assert all("缺少联系人" in text for text in told)
     assert all("提交零报告" not in text for text in told)
+
+
+def test_w5_a_breach_stays_news_when_it_was_put_into_the_days_mail_and_answered_before_that_left(
+    staffed: World,
+) -> None:
+    down = down_in(staffed)
+    id_ = ask(staffed)
+    staffed.at("2024-05-29T12:00:00+08:00")  # its mail of the 28th is part of the 29th's
+    answer = staffed.call(OFFICER, "POST", f"/requests/{id_}/answer", {"text": "已答复"}, version=2)
+    assert answer.status_code == 200, answer.text
+    down.away = False
+    staffed.at("2024-05-29T17:00:00+08:00")
+    assert len(mails(staffed, f"supervisor{ZHENGZHOU}@example.org")) == 1
+
+
+def test_what_a_lost_sender_held_is_worded_anew_or_taken_back_before_it_leaves(staffed: World) -> None:
+    down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().values(next_attempt_at=staffed.running.clock.now(tx)))
+        assert outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)
+    filing = f"henan-2024.{ZHENGZHOU}.list.2024"
+    assert staffed.call(OFFICER, "POST", f"/filings/{filing}/submit", {}, version=0).status_code == 200
+    channels: Any = staffed.running.post.channels
+    channels["email"].away = False
+    staffed.passes_unseen("2024-05-27T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    assert mails(staffed, f"officer{ZHENGZHOU}@example.org") == []
+    (told,) = mails(staffed, f"officer{KAIFENG}@example.org")
+    assert "2024年5月27日" in told["text"]
+
+
+def test_no_parameter_of_messages_takes_what_no_text_holds(staffed: World) -> None:
+    answer = staffed.call("province", "GET", "/messages?obligation=%00")
+    assert answer.status_code == 422

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from notifications.outbox import MESSAGES
 from service import scheduler
 from tests.service.world import ZHENGZHOU, World
 
@@ -82,6 +83,21 @@ def test_what_was_told_by_mistake_is_corrected_and_what_has_not_left_is_taken_ba
     assert len(_told(world)) == 3
     world.at("2024-07-22T10:00:00+08:00")
     assert len(_told(world)) == 3
+
+
+def test_a_decision_that_failed_to_be_told_is_not_told_after_a_newer_one(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    messages: Any = MESSAGES
+    with world.running.db.transaction() as tx:
+        tx.execute(messages.update().values(status="failed", next_attempt_at=None))
+    (failed,) = world.call(OFFICER, "GET", f"/messages?recipient={ADDRESS}&status=failed").json()["items"]
+    world.at("2024-08-05")
+    world.check(case, "failed")
+    world.moved("province", case, "reject", reason="复核未通过")
+    again = world.call(OFFICER, "POST", f"/messages/{failed['id']}/retry", version=failed["attempts"])
+    assert (again.status_code, again.json()["code"]) == (409, "message_sent")
+    assert [each["subject"][:5] for each in _told(world)] == ["【未通过】"]
 
 
 def test_r1_what_the_province_decides_is_told_to_the_units_officer_with_its_reason(world: World) -> None:

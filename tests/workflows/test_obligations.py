@@ -173,6 +173,15 @@ def test_p2_a_plan_that_is_sent_back_late_is_due_as_the_phase_ends_and_one_that_
     assert owed(late.case)["stage.plan_stage"].due_on == date(2024, 6, 15)
 
 
+def test_p2_a_correction_gains_no_time() -> None:
+    walk = Walk().to("listed")
+    walk.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": "2024-06-17"}, at="2024-06-17")
+    walk.go("file_plan", PLAN, at="2024-06-17")  # at the same instant, as in a batch
+    walk.go("correct", at="2024-06-18", by=Actor("赵工", Role.UNIT), reason="误录")
+    assert walk.case.entered_at == instant("2024-06-17")
+    assert owed(walk.case)["stage.plan_stage"].due_on == date(2024, 6, 15)
+
+
 def test_p4_a_case_that_has_been_listed_since_may_does_not_gain_time_by_starting_or_reporting_late() -> None:
     walk = Walk().to("plan_filed")
     walk.go("start_upgrade", {"started_on": "2024-12-02"}, at="2024-12-02", reason="补办")
