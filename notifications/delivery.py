@@ -188,12 +188,14 @@ class _Run:
         """Write down what became of one message."""
         message, sent, failure = outcome.message, outcome.sent, outcome.failure
         if sent is not None:
-            outbox.record_sent(tx, message.id, now, subject=sent.subject, text=sent.text, html=sent.html)
+            outbox.record_sent(tx, message, now, subject=sent.subject, text=sent.text, html=sent.html)
             self.done["sent"] += 1
             return
         again = self._again(message, failure, now)
-        said = str(failure) if isinstance(failure, SendFailed | RenderingFailed) else repr(failure)
-        outbox.record_failure(tx, message.id, self._by, said, again)
+        is_known = isinstance(failure, SendFailed | RenderingFailed)
+        said = str(failure) if is_known else repr(failure)
+        unsure = (isinstance(failure, Temporary) and failure.unsure) or not is_known
+        outbox.record_failure(tx, message.id, self._by, said, again, unsure=unsure)
         self.done["failed" if again is None else "waiting"] += 1
 
     def _again(self, message: Claimed, failure: Exception | None, now: datetime) -> datetime | None:

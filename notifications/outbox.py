@@ -58,7 +58,8 @@ class Message(SQLModel, table=True):
     """One mail or webhook to one recipient.
 
     `key` says what it tells whom: a second message of the same key is never written. `attempts` are counted when they
-    begin, so that a message which kills its sender comes to an end too. `subject`, `text` and `html` are what was sent.
+    begin, so that a message which kills its sender comes to an end too. `unsure`: it was handed over without an answer, or
+    its sender was lost, and may have arrived. `subject`, `text` and `html` are what was sent.
     """
 
     __tablename__ = "messages"
@@ -80,6 +81,7 @@ class Message(SQLModel, table=True):
     context: str = Field(sa_type=Text)
     status: str
     attempts: int
+    unsure: bool = False
     next_attempt_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
     claimed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
     claimed_by: str | None = None
@@ -105,7 +107,7 @@ class NewMessage:
 
     `id` should grow with time (UUID version 7). `recipient` is one address, or a URL for a webhook. `context` is what
     the template is filled with, in values of JSON; dates and instants are written in ISO form. `send_at` is the
-    earliest instant at which it may leave; at once unless given.
+    earliest instant at which it may leave; at once unless given. `attempts` are those of what it takes the place of.
     """
 
     id: str
@@ -119,6 +121,7 @@ class NewMessage:
     language: str = "zh"
     unit: str | None = None
     send_at: datetime | None = None
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,8 @@ def _row(message: NewMessage, domain: str) -> dict[str, Any]:
         "unit": message.unit,
         "context": json.dumps(message.context, ensure_ascii=True, separators=(",", ":"), default=_iso),
         "status": str(Status.PENDING),
-        "attempts": 0,
+        "attempts": message.attempts,
+        "unsure": False,
         "next_attempt_at": message.send_at or message.created_at,
         "message_id": message_id(message.id, domain),
         "created_at": message.created_at,
@@ -246,6 +250,7 @@ def release_stale(
         .values(
             status=case((worn_out, str(Status.FAILED)), else_=str(Status.PENDING)),
             next_attempt_at=case((worn_out, None), else_=literal(now, UTCDateTime)),
+            unsure=true(),
             last_error="the process that was sending it was lost; it may have arrived",
             **_FREED,
         )
@@ -261,6 +266,8 @@ _RECORD_SENT = (
         status=str(Status.SENT),
         sent_at=bindparam("at", type_=UTCDateTime),
         next_attempt_at=None,
+        recipient=bindparam("sent_to"),
+        recipient_name=bindparam("sent_to_name"),
         subject=bindparam("said_as"),
         text=bindparam("said"),
         html=bindparam("shown"),
@@ -271,7 +278,7 @@ _RECORD_SENT = (
 
 def record_sent(
     tx: Connection,
-    row_id: str,
+    message: Claimed,
     now: datetime,
     *,
     subject: str,
@@ -283,7 +290,8 @@ def record_sent(
     It holds against whatever the row says meanwhile: a sender so slow that its claim was released has sent all the same.
     """
     told = {
-        "row_id": row_id, "at": now, "said_as": storable(subject), "said": storable(text),
+        "row_id": message.id, "at": now, "sent_to": message.recipient, "sent_to_name": message.recipient_name,
+        "said_as": storable(subject), "said": storable(text),
         "shown": None if html is None else storable(html),
     }  # fmt: skip
     recorded = tx.execute(_RECORD_SENT, told)
@@ -296,14 +304,20 @@ def record_failure(
     by: str,
     failure: str,
     next_attempt_at: datetime | None,
+    *,
+    unsure: bool = False,
 ) -> bool:
-    """Write down that `by` could not send it, and when to try again: never, if None. False if the claim was lost."""
+    """Write down that `by` could not send it, and when to try again: never, if None. False if the claim was lost.
+
+    `unsure`: it may have arrived all the same.
+    """
     recorded = tx.execute(
         MESSAGES.update()
         .where(_mine(row_id, by))
         .values(
             status=str(Status.FAILED if next_attempt_at is None else Status.PENDING),
             next_attempt_at=next_attempt_at,
+            unsure=true() if unsure else MESSAGES.c.unsure,
             last_error=storable(failure)[:_LONGEST_ERROR],
             **_FREED,
         )
@@ -335,20 +349,43 @@ def retry(tx: Connection, row_id: str, now: datetime) -> bool:
 
 
 def redirect(tx: Connection, ids: Any, recipient: str, recipient_name: str) -> None:
-    """Send what has not left, or failed, to another address of the same person; `ids` as a subquery or a list."""
-    unsent = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
+    """Send what has not left to another address of the same person; `ids` as a subquery or a list.
+
+    What is just being sent goes there if its sender is lost.
+    """
+    unsent = MESSAGES.c.status != str(Status.SENT)
     changed = {"recipient": storable(recipient), "recipient_name": storable(recipient_name)}
     tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), unsent).values(**changed))
 
 
-def hold(tx: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Those of these messages that still wait and that nobody is claiming: nobody does until the transaction ends."""
-    waiting = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(ids), _IS_PENDING).order_by(MESSAGES.c.id)
-    return frozenset(tx.execute(waiting.with_for_update(skip_locked=True)).scalars()) if ids else frozenset()
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that waits and that nobody can claim."""
+
+    id: str
+    key: str
+    attempts: int
 
 
-def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
-    """Take back what has not left, or failed, as what it tells is no longer so; the ids of those that now never will."""
+def hold(tx: Connection, ids: Collection[str]) -> dict[str, Held]:
+    """Those of these messages that still wait and that nobody is claiming, by id: nobody does until the transaction ends."""
+    columns = (MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.attempts)
+    waiting = select(*columns).where(MESSAGES.c.id.in_(ids), _IS_PENDING).order_by(MESSAGES.c.id)
+    rows = tx.execute(waiting.with_for_update(skip_locked=True)) if ids else ()
+    return {row.id: Held(*row) for row in rows}
+
+
+def put_aside(tx: Connection, ids: Collection[str], failure: str, until: datetime) -> None:
+    """Let messages that cannot be put into words wait until then, and say why."""
+    said = {"last_error": storable(failure)[:_LONGEST_ERROR], "next_attempt_at": until}
+    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), _IS_PENDING).values(**said))
+
+
+def cancel(tx: Connection, ids: Any) -> frozenset[str]:
+    """Take back what has not left, or failed, as what it tells is no longer so; the ids of those that now never will.
+
+    `ids` as a subquery or a list.
+    """
     cancelled = tx.execute(
         MESSAGES.update()
         .where(MESSAGES.c.id.in_(ids), MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED))))
@@ -358,9 +395,16 @@ def cancel(tx: Connection, ids: Sequence[str]) -> frozenset[str]:
     return frozenset(cancelled.scalars())
 
 
+def let_go(tx: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Send after all what was taken back; not what may have arrived."""
+    taken_back = (MESSAGES.c.status == str(Status.CANCELLED)) & ~MESSAGES.c.unsure
+    again = {"status": str(Status.PENDING), "next_attempt_at": now}
+    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), taken_back).values(**again))
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A message by its key, and whether it may still be changed or taken back: it has not left, nor been begun."""
+    """A message by its key, and whether it may still say something else: it waits, and cannot have arrived."""
 
     id: str
     key: str
@@ -374,19 +418,22 @@ def standing(tx: Connection, keys: Iterable[str]) -> dict[str, Standing]:
     return {row.key: _standing(row) for row in rows}
 
 
-_STANDING = select(MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.status, MESSAGES.c.context)
+_STANDING = select(MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.status, MESSAGES.c.unsure, MESSAGES.c.context)
 
 
-def _standing(row: Row[Any]) -> Standing:
-    return Standing(row.id, row.key, row.status == Status.PENDING, json.loads(row.context))
+def _standing(row: Any) -> Standing:
+    return Standing(row.id, row.key, row.status == Status.PENDING and not row.unsure, json.loads(row.context))
 
 
-def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, Any]) -> bool:
-    """Let a message that has not left say something else; False if it is too late for that."""
+def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, Any], attempts: int = 0) -> bool:
+    """Let a message that cannot have arrived say something else; False if it is too late for that.
+
+    It is as tired as what it takes up: `attempts`, if those are more than its own.
+    """
     text = json.dumps(context, ensure_ascii=True, separators=(",", ":"), default=_iso)
-    changed = tx.execute(
-        MESSAGES.update().where(MESSAGES.c.id == row_id, _IS_PENDING).values(template=template, context=text)
-    )
+    tired = case((MESSAGES.c.attempts < attempts, attempts), else_=MESSAGES.c.attempts)
+    still = (MESSAGES.c.id == row_id) & _IS_PENDING & ~MESSAGES.c.unsure
+    changed = tx.execute(MESSAGES.update().where(still).values(template=template, context=text, attempts=tired))
     return changed.rowcount == 1
 
 

@@ -16,7 +16,7 @@ from notifications import outbox
 from notifications.delivery import MOST_ATTEMPTS, STALE_AFTER, Delivered
 from service import clock, post
 from service.access import Act
-from service.casework import audit, digests, reminders, sweep
+from service.casework import audit, digests, reminders, results, sweep
 from service.casework.desk import Desk
 from service.clock import VirtualClock
 from service.errors import ClockRefused
@@ -68,6 +68,7 @@ def deliver_mails(process: Running) -> int:
         now = process.clock.now(tx)
         # What a lost sender held waits again first, so that it is worded anew or taken back with the rest.
         outbox.release_stale(tx, now, STALE_AFTER, MOST_ATTEMPTS, outbox.Channel.EMAIL)
+        results.take_back(tx, now)
         digests.freshen(Desk(tx, process.books), process.post.links, now)
     return _deliver(process, outbox.Channel.EMAIL)
 

@@ -43,11 +43,12 @@ class Directory:
         }  # fmt: skip
         self._handlers = {to.id: to for people in self._by_unit.values() for _, to in people}
         self.names = {id_.removeprefix("contact:"): to.name for id_, to in self._handlers.items()}
-        self._sites = _sites(desk.tx, {row["enterprise"] for row in rows if row["enterprise"]})
+        self._sites = sites(desk.tx, {row["enterprise"] for row in rows if row["enterprise"]})
 
-    def wants_digest(self, person: str) -> bool:
-        """Whether the day's mails of somebody, by the `id` of an addressee, are to be one."""
-        return person not in self._handlers or self._handlers[person].digest
+    def known(self, person: str) -> Addressee | None:
+        """Somebody by the `id` of an addressee; None who has been removed, or has no address any more."""
+        site = self._sites.get(person.removeprefix("site:"), ())
+        return self._handlers.get(person) or next(iter(site), None)
 
     def people(self, programme: Programme, row: Mapping[str, Any], to: Iterable[str]) -> list[Addressee]:
         """Everybody whom a rung names; the province where it names nobody that there is."""
@@ -78,7 +79,7 @@ class Directory:
         return [to for each, to in self._by_unit.get(unit, ()) if each == duty]
 
 
-def _sites(tx: Connection, ids: set[str]) -> dict[str, list[Addressee]]:
+def sites(tx: Connection, ids: set[str]) -> dict[str, list[Addressee]]:
     """The contact of each site that has an address."""
     statement = select(_SITES.c.id, _SITES.c.unit, _SITES.c.contact).where(_SITES.c.id.in_(ids))
     rows = [row for row in tx.execute(statement) if row.contact is not None]

@@ -15,10 +15,9 @@ from notifications import outbox
 from notifications.outbox import NewMessage
 from service import access
 from service.access import Act, Caller, hashed
-from service.casework import audit, private
+from service.casework import audit, correspondence, obligations, private
 from service.casework.desk import Desk
 from service.casework.links import Links
-from service.casework.obligations import RUNGS
 from service.errors import Conflict, Malformed, NotFound, NotYourRole, VersionStale
 from service.storage.tables import Contact, table
 from workflows.faults import fault
@@ -124,18 +123,19 @@ def amend(
         columns["person"], data["contact_commitment"] = private.keep(desk.tx, desk.chance, _person(facts), act.at)
     if facts.email != before.email:
         columns |= {"confirmation_hash": None, "confirmed_at": None}
-        told = select(RUNGS.c.message).where(RUNGS.c.recipient == f"contact:{contact_id}")
-        outbox.redirect(desk.tx, told, facts.email, facts.name)
+        correspondence.redirect(desk.tx, f"contact:{contact_id}", facts.email, facts.name)
     if not columns:
         return row
     return _changed(desk, act, row, "amend", columns, data, changes, reason)
 
 
 def remove(desk: Desk, act: Act, contact_id: str, versions: frozenset[int] | None) -> dict[str, Any]:
-    """Take a contact away, in one of these versions if any are said; its row. Raises NotFound, NotYourRole, VersionStale."""
+    """Take a contact away, in one of these versions if any are said; its row. Who is concerned in its place is told of what
+    it was to be reminded of. Raises NotFound, NotYourRole, VersionStale."""
     row = _locked(desk, act.caller, contact_id)
     if versions is not None and row["version"] not in versions:
         raise VersionStale.unless_quoted(versions, row["version"])
+    obligations.wake_of(desk.tx, correspondence.take_back_reminders(desk.tx, f"contact:{contact_id}"), act.at)
     return _changed(desk, act, row, "remove", {"removed_at": act.at}, {}, {"removed": True})
 
 

@@ -1,7 +1,8 @@
 """From what people have to be told to their mails: the day's rungs of one person in one, others each at once; and the claims.
 
-A mail that waited into another day gives up its place and its rungs to that day's, or says what is true by then when its
-turn to leave comes; so a mail server which was away for days is followed by one mail for each, of what is true then.
+A mail that waited into another day never leaves: when its turn comes, one of that day takes its place and its rungs. So a
+mail server which was away for days is followed by one mail for each, of what is true then, and what may have arrived
+already is never another text under the same Message-ID.
 """
 
 from collections import defaultdict
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
@@ -21,11 +22,12 @@ from service.casework.letters import Letters
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage import locks
+from service.storage.attempts import fault_of
 from workflows.obligations import Outcome
 from workflows.working_days import end_of_day, legal_day
 
-# They go at once and by themselves; everything else waits for the day's mail.
-_AT_ONCE = frozenset({"handed", "breach"})
+# What could not be told is looked at again after this long.
+_AGAIN_AFTER = timedelta(days=1)
 
 Item = tuple[Mapping[str, Any], str]
 
@@ -41,70 +43,84 @@ class Telling:
 
 
 def tell(
-    desk: Desk, links: Links, now: datetime, tellings: Sequence[Telling], handlers: Mapping[str, str]
+    desk: Desk,
+    links: Links,
+    now: datetime,
+    tellings: Sequence[Telling],
+    handlers: Mapping[str, str],
+    *,
+    careful: bool = False,
 ) -> list[Telling]:
-    """Write the mails for all of `tellings` and claim their rungs; those that came too late for the day's mail are left."""
-    mails = _Mails(desk, links, now, tellings, handlers)
+    """Write the mails for all of `tellings` and claim their rungs; those that came too late for the day's mail are left.
+
+    `careful`: leave out of the day's mail, and mark, what stood in it already and can be told no more.
+    """
+    mails = _Mails(desk, links, now, tellings, handlers, careful=careful)
     mails.write()
     return mails.left
 
 
+def is_breach(rung: str) -> bool:
+    """Whether a rung, by the name under which it is told, is the breach; of a term that began anew it carries the day."""
+    return rung == "breach" or rung.startswith("breach-")
+
+
+_IS_BREACH: ColumnElement[bool] = or_(RUNGS.c.rung == "breach", RUNGS.c.rung.startswith("breach-"))
+_IS_OWED: ColumnElement[bool] = ROWS.c.status == str(Outcome.OPEN)
+_IS_WAITING: ColumnElement[bool] = and_(MESSAGES.c.status == "pending", MESSAGES.c.template != "correction")
+
+
 def freshen(desk: Desk, links: Links, now: datetime) -> None:
-    """Before mails leave: take back what tells of nothing that is owed any more, and let what has waited into another day
-    say what is true now, in one mail for each person but for those who want each by itself.
+    """Before mails leave: take back what tells of nothing that is owed any more, and let mails of today take the place of
+    those that have waited into another day: one for each person but for those who want each by itself.
+
+    What cannot be put into words is marked with its reason and stays behind; it stops nothing else.
     """
     if not locks.taken(desk.tx, "reminders"):
         return  # the sweep is writing the day's mails: what it has read must stay so
-    _take_back(desk.tx)
-    waits = _waited(desk.tx, now, MESSAGES.c.next_attempt_at <= now)
-    held = outbox.hold(desk.tx, [message for messages in waits.values() for message in messages])
-    told = _open_items(desk.tx, held)
-    rows = [row for items in told.values() for row, _ in items]
-    if not rows:
+    _take_back(desk.tx, now)
+    waits = _waited(desk.tx, now)
+    if not waits or fault_of(desk.tx, _freshen, desk, links, now, waits) is None:
         return
-    directory = Directory(desk, rows)
-    letters = Letters(desk, links, now, rows, directory.names)
     for person, messages in waits.items():
-        messages = [message for message in messages if message in told]
-        if messages and directory.wants_digest(person):
-            first, *others = messages
-            cancelled = outbox.cancel(desk.tx, others) if others else ()
-            _move_rungs(desk.tx, cancelled, first)
-            items = _once(told, [first, *sorted(cancelled)])
-            outbox.rewrite(desk.tx, first, *_worded(letters, items))
-        else:
-            for message in messages:
-                outbox.rewrite(desk.tx, message, *_worded(letters, told[message]))
+        fault = fault_of(desk.tx, _freshen, desk, links, now, {person: messages}, careful=True)
+        if fault is not None:
+            outbox.put_aside(desk.tx, messages, repr(fault), now + _AGAIN_AFTER)
 
 
-def _take_back(tx: Connection) -> None:
-    """Cancel what waits to leave and tells of nothing any more: all of its obligations are met or closed. A breach stays
-    news, also beside other things.
+def _freshen(desk: Desk, links: Links, now: datetime, waits: Mapping[str, list[str]], *, careful: bool = False) -> None:
+    _Freshening(desk, links, now, waits, careful=careful).go()
+
+
+def _take_back(tx: Connection, now: datetime) -> None:
+    """Cancel what would leave now and tells of nothing any more: all of its obligations are met or closed. A breach stays
+    news, also beside other things, and so does a day that has moved.
     """
     of_it = select(RUNGS.c.rung).where(RUNGS.c.message == MESSAGES.c.id)
-    reminds = and_(of_it.exists(), ~of_it.where(RUNGS.c.rung == "breach").exists())
-    is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(ROWS.c.status == str(Outcome.OPEN)).exists()
-    waiting = select(MESSAGES.c.id).where(MESSAGES.c.status == "pending", reminds, ~is_owed)
+    reminds = and_(of_it.exists(), ~of_it.where(_IS_BREACH).exists())
+    is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(_IS_OWED).exists()
+    waiting = select(MESSAGES.c.id).where(_IS_WAITING, MESSAGES.c.next_attempt_at <= now, reminds, ~is_owed)
     if ids := list(tx.execute(waiting).scalars()):
         outbox.cancel(tx, ids)
 
 
-def _waited(tx: Connection, now: datetime, condition: ColumnElement[bool]) -> dict[str, list[str]]:
-    """The reminders, by person and oldest first, that were written before today, tell of what is owed and have not left.
+def _waited(tx: Connection, now: datetime) -> dict[str, list[str]]:
+    """The reminders that were written before today, tell of what is owed and have not left, oldest first, by person: of
+    all to whom something would leave now.
 
-    Not corrections, and not those that tell of a breach which was mended since: they are of the past, and stay as they are.
+    Not those that tell of a breach which was mended since: they are of the past, and stay as they are.
     """
-    joined = MESSAGES.join(RUNGS, RUNGS.c.message == MESSAGES.c.id).join(ROWS, ROWS.c.id == RUNGS.c.obligation)
-    is_open = ROWS.c.status == str(Outcome.OPEN)
+    told = MESSAGES.join(RUNGS, RUNGS.c.message == MESSAGES.c.id)
+    due = select(RUNGS.c.recipient).select_from(told).where(_IS_WAITING, MESSAGES.c.next_attempt_at <= now)
     before_today = MESSAGES.c.created_at < end_of_day(legal_day(now) - timedelta(days=1))
     statement = (
         select(RUNGS.c.recipient, MESSAGES.c.id)
-        .select_from(joined)
-        .where(MESSAGES.c.status == "pending", MESSAGES.c.template != "correction", before_today, condition)
+        .select_from(told.join(ROWS, ROWS.c.id == RUNGS.c.obligation))
+        .where(_IS_WAITING, before_today, RUNGS.c.recipient.in_(due))
         .group_by(RUNGS.c.recipient, MESSAGES.c.id)
-        .having(func.sum(case((is_open, 1), else_=0)) > 0)
-        .having(func.sum(case((~is_open & (RUNGS.c.rung == "breach"), 1), else_=0)) == 0)
-        .order_by(MESSAGES.c.id)
+        .having(func.sum(case((_IS_OWED, 1), else_=0)) > 0)
+        .having(func.sum(case((~_IS_OWED & _IS_BREACH, 1), else_=0)) == 0)
+        .order_by(RUNGS.c.recipient, MESSAGES.c.id)
     )
     found: dict[str, list[str]] = defaultdict(list)
     for person, message in tx.execute(statement):
@@ -112,28 +128,114 @@ def _waited(tx: Connection, now: datetime, condition: ColumnElement[bool]) -> di
     return found
 
 
-def _move_rungs(tx: Connection, cancelled: Collection[str], message: str) -> None:
-    """What mails that were taken back had told is told by another one."""
-    if cancelled:
-        tx.execute(RUNGS.update().where(RUNGS.c.message.in_(cancelled)).values(message=message))
-
-
-def _once(told: Mapping[str, list[Item]], messages: Iterable[str]) -> list[Item]:
-    """What these mails tell of, each obligation once, as it was told last."""
-    return list({item[0]["id"]: item for message in messages for item in told.get(message, ())}.values())
-
-
 def _worded(letters: Letters, items: Sequence[Item]) -> tuple[str, dict[str, Any]]:
     """Template and context of a mail of one or of several things; with a breach among them it may leave at any hour."""
     template, context = letters.reminder(*items[0]) if len(items) == 1 else letters.digest(items)
-    return template, {**context, "urgent": True} if any(rung == "breach" for _, rung in items) else context
+    return template, {**context, "urgent": True} if any(is_breach(rung) for _, rung in items) else context
+
+
+def _day(person: str, now: datetime) -> str:
+    """The key of the day's mail of somebody."""
+    return f"day:{person}:{legal_day(now)}"
+
+
+class _Freshening:
+    """Mails of today in place of those that have waited into it."""
+
+    def __init__(
+        self, desk: Desk, links: Links, now: datetime, waits: Mapping[str, list[str]], *, careful: bool = False
+    ) -> None:
+        self.desk, self.now, self.domain = desk, now, links.domain
+        self.todays = outbox.standing(desk.tx, [_day(person, now) for person in waits])
+        self.held = outbox.hold(desk.tx, [message for messages in waits.values() for message in messages])
+        self.told = _open_items(desk.tx, [*self.held, *(each.id for each in self.todays.values())])
+        if careful:
+            _leave_out(desk, links, now, self.told)
+        rows = [row for items in self.told.values() for row, _ in items]
+        self.directory = Directory(desk, rows)
+        self.letters = Letters(desk, links, now, rows, self.directory.names)
+        self.waits = {person: [id_ for id_ in messages if id_ in self.held] for person, messages in waits.items()}
+
+    def go(self) -> None:
+        for person, messages in self.waits.items():
+            to = self.directory.known(person)
+            if to is None:
+                self._give_up(messages)
+            elif to.digest:
+                self._put(to, messages)
+            else:
+                for message in messages:
+                    self._put(to, [message])
+
+    def _put(self, to: Addressee, messages: list[str]) -> None:
+        """Let one mail of today tell what these would have told, each obligation once, as it was told last."""
+        items = list({item[0]["id"]: item for id_ in messages for item in self.told.get(id_, ())}.values())
+        if not items:
+            outbox.put_aside(self.desk.tx, messages, "nothing of it can be told", self.now + _AGAIN_AFTER)
+            return
+        outbox.cancel(self.desk.tx, messages)
+        there = self.todays.get(_day(to.id, self.now)) if to.digest else None
+        tired = max(self.held[id_].attempts for id_ in messages)
+        message = there.id if there is not None else ""
+        if there is None or not there.is_waiting or not self._taken_up(message, items, tired):
+            first = self.held[messages[0]].key
+            key = _day(to.id, self.now) if to.digest and there is None else f"{first}:{legal_day(self.now)}"
+            new = _message(self.desk, self.letters, self.now, to, key, items, tired)
+            outbox.enqueue(self.desk.tx, [new], domain=self.domain)
+            message = new.id
+        self.desk.tx.execute(RUNGS.update().where(RUNGS.c.message.in_(messages)).values(message=message))
+
+    def _taken_up(self, message: str, items: Sequence[Item], tired: int) -> bool:
+        new = {row["id"] for row, _ in self.told.get(message, ())}
+        whole = [*self.told.get(message, ()), *(item for item in items if item[0]["id"] not in new)]
+        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, whole), attempts=tired)
+
+    def _give_up(self, messages: Sequence[str]) -> None:
+        """Nobody reads them there any more: whoever is concerned now is told in the next turn of what they were about."""
+        if messages:
+            obligations.wake_of(self.desk.tx, outbox.cancel(self.desk.tx, messages), self.now)
+
+
+def _try(desk: Desk, links: Links, now: datetime, row: Mapping[str, Any], rung: str) -> None:
+    Directory(desk, [row])
+    Letters(desk, links, now, [row], {}).reminder(row, rung)
+
+
+def _leave_out(desk: Desk, links: Links, now: datetime, told: dict[str, list[Item]]) -> None:
+    """Take out of what messages tell what cannot be put into words, and mark it with the reason."""
+    for message, items in told.items():
+        kept = []
+        for row, rung in items:
+            fault = fault_of(desk.tx, _try, desk, links, now, row, rung)
+            if fault is None:
+                kept.append((row, rung))
+            else:
+                obligations.mark(desk.tx, row["id"], fault)
+        told[message] = kept
+
+
+def _message(
+    desk: Desk, letters: Letters, now: datetime, to: Addressee, key: str, items: Sequence[Item], attempts: int = 0
+) -> NewMessage:
+    template, context = _worded(letters, items)
+    return NewMessage(
+        id=desk.chance.id(now), key=key, template=template, recipient=to.email, recipient_name=to.name, created_at=now,
+        context=context, language=to.language, unit=to.unit, attempts=attempts,
+    )  # fmt: skip
 
 
 class _Mails:
     """The mails of one transaction."""
 
     def __init__(
-        self, desk: Desk, links: Links, now: datetime, tellings: Sequence[Telling], handlers: Mapping[str, str]
+        self,
+        desk: Desk,
+        links: Links,
+        now: datetime,
+        tellings: Sequence[Telling],
+        handlers: Mapping[str, str],
+        *,
+        careful: bool,
     ) -> None:
         self.desk, self.now, self.domain = desk, now, links.domain
         self.alone = [each for each in tellings if _goes_at_once(each)]
@@ -141,12 +243,10 @@ class _Mails:
         self.left: list[Telling] = []
         self.messages: list[NewMessage] = []
         self.claims: list[tuple[Telling, str]] = []
-        today = legal_day(now)
-        self.keys = {each.to.id: f"day:{each.to.id}:{today}" for each in self.day}
-        self.todays = outbox.standing(desk.tx, self.keys.values())
-        self.earlier = _waited(desk.tx, now, RUNGS.c.recipient.in_(self.keys)) if self.keys else {}
-        there = [each.id for each in self.todays.values()]
-        self.told = _open_items(desk.tx, [*there, *(id_ for ids in self.earlier.values() for id_ in ids)])
+        self.todays = outbox.standing(desk.tx, {_day(each.to.id, now) for each in self.day})
+        self.told = _open_items(desk.tx, [each.id for each in self.todays.values()])
+        if careful:
+            _leave_out(desk, links, now, self.told)
         rows = [row for items in self.told.values() for row, _ in items] + [each.row for each in tellings]
         self.letters = Letters(desk, links, now, rows, handlers)
 
@@ -154,11 +254,10 @@ class _Mails:
         """Write the mails, then the claims that point to them."""
         for person, tellings in _by_person(self.alone):
             for key, several in _at_once(person, tellings, self.now):
-                self._claim(several, self._message(person, key, [(each.row, each.rung) for each in several]))
-        moved = [each for person, tellings in _by_person(self.day) for each in self._today(person, tellings)]
+                self._claim(several, self._message(person, key, several))
+        for person, tellings in _by_person(self.day):
+            self._today(person, tellings)
         outbox.enqueue(self.desk.tx, self.messages, domain=self.domain)
-        for taken_back, message in moved:
-            _move_rungs(self.desk.tx, taken_back, message)
         claimed = [
             {
                 "obligation": each.row["id"],
@@ -171,36 +270,24 @@ class _Mails:
         ]
         obligations.claim(self.desk.tx, claimed)
 
-    def _today(self, person: Addressee, tellings: list[Telling]) -> Iterator[tuple[list[str], str]]:
-        """The day's mail of one person; the earlier mails whose rungs it takes over, and itself."""
-        key = self.keys[person.id]
-        earlier = self.earlier.get(person.id, ())
-        taken_back = sorted(outbox.cancel(self.desk.tx, earlier)) if earlier else []
-        new = [(each.row, each.rung) for each in tellings]
-        kept = [item for item in _once(self.told, taken_back) if item[0]["id"] not in {row["id"] for row, _ in new}]
+    def _today(self, person: Addressee, tellings: list[Telling]) -> None:
+        """The day's mail of one person: a new one, or the one that waits; what comes after that has left waits itself."""
+        key = _day(person.id, self.now)
         there = self.todays.get(key)
         if there is None:
-            message = self._message(person, key, [*kept, *new])
-            self._claim(tellings, message)
-        elif there.is_waiting and self._rewritten(there.id, [*self.told.get(there.id, ()), *kept, *new]):
-            message = there.id
-            self._claim(tellings, message)
-        else:  # today's mail has left: what is new waits for the next one
+            self._claim(tellings, self._message(person, key, tellings))
+        elif there.is_waiting and self._rewritten(there.id, tellings):
+            self._claim(tellings, there.id)
+        else:
             self.left += tellings
-            if not kept:
-                return
-            message = self._message(person, f"{key}:{taken_back[0]}", kept)
-        yield taken_back, message
 
-    def _rewritten(self, message: str, items: Sequence[Item]) -> bool:
+    def _rewritten(self, message: str, tellings: Iterable[Telling]) -> bool:
+        items = [*self.told.get(message, ()), *((each.row, each.rung) for each in tellings)]
         return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, items))
 
-    def _message(self, person: Addressee, key: str, items: Sequence[Item]) -> str:
-        template, context = _worded(self.letters, items)
-        message = NewMessage(
-            id=self.desk.chance.id(self.now), key=key, template=template, recipient=person.email,
-            recipient_name=person.name, created_at=self.now, context=context, language=person.language, unit=person.unit,
-        )  # fmt: skip
+    def _message(self, person: Addressee, key: str, tellings: Iterable[Telling]) -> str:
+        items = [(each.row, each.rung) for each in tellings]
+        message = _message(self.desk, self.letters, self.now, person, key, items)
         self.messages.append(message)
         return message.id
 
@@ -209,7 +296,10 @@ class _Mails:
 
 
 def _goes_at_once(telling: Telling) -> bool:
-    return telling.rung in _AT_ONCE or telling.is_handed_on or not telling.to.digest
+    is_urgent = telling.rung == "handed" or is_breach(
+        telling.rung
+    )  # by themselves; everything else waits for the day's mail
+    return is_urgent or telling.is_handed_on or not telling.to.digest
 
 
 def _at_once(person: Addressee, tellings: list[Telling], now: datetime) -> Iterator[tuple[str, list[Telling]]]:

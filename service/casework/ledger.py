@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from service import access
 from service.access import Act, Caller
-from service.casework import audit, breaches, obligations, private
+from service.casework import audit, breaches, correspondence, obligations, private
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
 from service.errors import EnterpriseExists, Malformed, NotFound, VersionStale
@@ -163,6 +163,8 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     contact = site["contact"]
     if facts.contact != before.contact:
         contact, commitment = private.keep(desk.tx, desk.chance, facts.contact, act.at)
+        if facts.contact and facts.contact.get("email"):
+            correspondence.redirect(desk.tx, f"site:{site['id']}", facts.contact["email"], facts.contact["name"])
         data = {"contact_commitment": commitment}
     if not changes and not data:
         return dict(site)

@@ -70,6 +70,7 @@ class _Batch:
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     touched: dict[str, Standing] = field(default_factory=dict)
+    events: list[results.Event] = field(default_factory=list)
     publications: notices.Publications = field(default_factory=notices.Publications)
     graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
     owes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -296,6 +297,7 @@ def _record(
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
     batch.touched[after.case.id] = after
+    batch.events.append(results.Event(after, command.reason, data["corrects"] if undone else None))
     batch.publications.note(act, decision, after)
     recognised = lifecycle.is_recognised(decision.after)
     if recognised != lifecycle.is_recognised(decision.before):
@@ -355,7 +357,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
         breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
         write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
         _tell(desk, batch.touched.values())
-        results.tell(desk, batch.touched.values(), {entry["subject_id"]: entry["reason"] for entry in batch.entries})
+        results.tell(desk, batch.events)
     batch.publications.write(desk)
     for act, decision, recognised in batch.graded:
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)

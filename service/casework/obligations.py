@@ -4,7 +4,7 @@ A row is owed by nobody before its `since` (the report of a month that has not b
 never was: neither is shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -45,6 +45,7 @@ _DERIVED = (
     "ended_at", "next_at",
 )  # fmt: skip
 _MOMENT = timedelta(microseconds=1)
+_LONGEST_TROUBLE = 500
 # What an event of the case may give another day, which is another term: its rungs carry the day, its breach is another.
 RENEWED = frozenset({"measure", "re_review"})
 
@@ -285,6 +286,22 @@ def wake(tx: Connection, turns: Sequence[dict[str, Any]]) -> None:
     """Give obligations another next turn: each `{"obligation": id, "at": instant or None}`."""
     if turns:
         write_set(tx, [(_WAKE, turns)], _WAKE_SET)
+
+
+def wake_of(tx: Connection, messages: Collection[str], at: datetime) -> None:
+    """Give what is owed and was to be told by these messages, which were taken back, its turn at once."""
+    told = select(RUNGS.c.obligation).where(RUNGS.c.message.in_(messages))
+    tx.execute(ROWS.update().where(ROWS.c.id.in_(told), ROWS.c.status == str(Outcome.OPEN)).values(next_at=at))
+
+
+def trouble(fault: Exception) -> str:
+    """How a row says what is wrong with it."""
+    return repr(fault)[:_LONGEST_TROUBLE]
+
+
+def mark(tx: Connection, obligation: str, fault: Exception) -> None:
+    """Say on the row why it cannot be told."""
+    tx.execute(ROWS.update().where(ROWS.c.id == obligation).values(trouble=trouble(fault)))
 
 
 def ladder_of(row: Mapping[str, Any], programme: Programme, calendar: Calendar, now: datetime) -> tuple[Reached, ...]:

@@ -11,17 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 
+from notifications.outbox import MESSAGES
 from service.casework import breaches, digests, obligations
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
-from service.casework.digests import Telling
+from service.casework.digests import Telling, is_breach
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage import locks
+from service.storage.attempts import fault_of
 from workflows.ladders import Reached, climb
 from workflows.programme import Programme
 from workflows.working_days import legal_day
@@ -30,8 +30,6 @@ from workflows.working_days import legal_day
 _AT_ONCE = 2000
 # One whose turn failed is looked at again after this long.
 _AGAIN_AFTER = timedelta(days=1)
-_LONGEST_TROUBLE = 500
-_log = structlog.get_logger(__name__)
 
 
 def sweep(desk: Desk, links: Links, now: datetime) -> int:
@@ -45,26 +43,18 @@ def sweep(desk: Desk, links: Links, now: datetime) -> int:
         .with_for_update(skip_locked=True)
     )  # fmt: skip
     rows = [dict(row) for row in desk.tx.execute(statement).mappings()]
-    if rows and _fault_of(desk, links, now, rows) is not None:
+    if rows and fault_of(desk.tx, _turn, desk, links, now, rows) is not None:
         for row in rows:
-            if (fault := _fault_of(desk, links, now, [row])) is not None:
-                breaches.write(
-                    desk.tx, [row | {"trouble": repr(fault)[:_LONGEST_TROUBLE], "next_at": now + _AGAIN_AFTER}]
-                )
+            fault = fault_of(desk.tx, _turn, desk, links, now, [row], careful=True)
+            if fault is not None:
+                marked = row | {"trouble": obligations.trouble(fault), "next_at": now + _AGAIN_AFTER}
+                breaches.write(desk.tx, [marked])
     return len(rows)
 
 
-def _fault_of(desk: Desk, links: Links, now: datetime, rows: Sequence[dict[str, Any]]) -> Exception | None:
-    """Give all of `rows` their turn; where one of them cannot have it, nothing is done and this is why."""
-    try:
-        with desk.tx.begin_nested():
-            _Round(desk, links, now, [dict(row) for row in rows]).go()
-    except (OperationalError, InterfaceError):
-        raise  # the database, not a row
-    except Exception as fault:  # noqa: BLE001 one bad row must not stop the others: each has its turn alone then
-        _log.exception("a turn failed", obligations=len(rows), first=rows[0]["id"])
-        return fault
-    return None
+def _turn(desk: Desk, links: Links, now: datetime, rows: Sequence[dict[str, Any]], *, careful: bool = False) -> None:
+    """Give all of `rows` their turn."""
+    _Round(desk, links, now, [dict(row) for row in rows], careful=careful).go()
 
 
 def next_turn_at(tx: Connection, after: datetime) -> datetime | None:
@@ -76,8 +66,8 @@ def next_turn_at(tx: Connection, after: datetime) -> datetime | None:
 class _Round:
     """One transaction's obligations: what they need is looked up once, what they make is written once."""
 
-    def __init__(self, desk: Desk, links: Links, now: datetime, rows: list[dict[str, Any]]) -> None:
-        self.desk, self.links, self.now, self.rows = desk, links, now, rows
+    def __init__(self, desk: Desk, links: Links, now: datetime, rows: list[dict[str, Any]], *, careful: bool) -> None:
+        self.desk, self.links, self.now, self.rows, self.careful = desk, links, now, rows, careful
         self.directory = Directory(desk, rows)
         self.claimed = _claimed(desk.tx, [row["id"] for row in rows])
         self.tellings: list[Telling] = []
@@ -87,7 +77,8 @@ class _Round:
         for row in self.rows:
             self.tellings += self._judge(row)
         breaches.record(self.desk, self.rows, self.now)
-        for each in digests.tell(self.desk, self.links, self.now, self.tellings, self.directory.names):
+        names = self.directory.names
+        for each in digests.tell(self.desk, self.links, self.now, self.tellings, names, careful=self.careful):
             self._put_off(each)
         breaches.write(self.desk.tx, self.rows)
 
@@ -110,10 +101,10 @@ class _Round:
             if (rung := obligations.rung_of(row, each), to.id) not in told
         ]
         # Whoever hears of the breach only now hears of it once.
-        shaken = {each.to.id for each in found if each.rung.startswith("breach")}
-        found = [each for each in found if each.rung.startswith("breach") or each.to.id not in shaken]
+        shaken = {each.to.id for each in found if is_breach(each.rung)}
+        found = [each for each in found if is_breach(each.rung) or each.to.id not in shaken]
         is_open = hours.is_open(calendar, self.now)
-        waiting = [each for each in found if not is_open and each.rung != "breach"]
+        waiting = [each for each in found if not is_open and not is_breach(each.rung)]
         if waiting:
             opens_at = hours.open_from(calendar, self.now)
             row["next_at"] = min(opens_at, row["next_at"] or opens_at)
@@ -154,7 +145,9 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
 
 
 def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """Of each of these obligations the rungs that were told, and to whom."""
+    """Of each of these obligations the rungs that were told, and to whom; a mail that was taken back has told nothing."""
+    taken_back = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == "cancelled")
+    tx.execute(RUNGS.delete().where(RUNGS.c.obligation.in_(ids), taken_back.exists()))
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in tx.execute(statement):

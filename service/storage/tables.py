@@ -265,6 +265,21 @@ class RungRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UTCDateTime)
 
 
+class ResultRow(SQLModel, table=True):
+    """A decision on a case, by its version, and the message that tells it to one recipient (`contact:<id>` or `site:<id>`).
+
+    `taken_back_by`: the version by which it holds no more, or has to be acted on no more.
+    """
+
+    __tablename__ = "results"
+    __table_args__ = (Index("results_by_case", "case_id"), Index("results_by_recipient", "recipient"))
+    message: str = Field(primary_key=True, foreign_key="messages.id")
+    case_id: str = Field(foreign_key="cases.id")
+    version: int
+    recipient: str
+    taken_back_by: int | None = None
+
+
 class Request(SQLModel, table=True):
     """What an enterprise needs, to be answered within the programme's working days (二（五）)."""
 

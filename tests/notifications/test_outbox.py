@@ -166,8 +166,8 @@ def test_sent_is_recorded_with_what_was_sent(db: Database, message: Make) -> Non
     put(db, new)
     with db.transaction() as tx:
         (claimed,) = outbox.claim(tx, NOW, "a", 1)
-        assert outbox.record_sent(tx, claimed.id, NOW, subject="到期", text="正文", html="<p>正文</p>")
-        assert not outbox.record_sent(tx, claimed.id, NOW + HOUR, subject="x", text="x", html=None)
+        assert outbox.record_sent(tx, claimed, NOW, subject="到期", text="正文", html="<p>正文</p>")
+        assert not outbox.record_sent(tx, claimed, NOW + HOUR, subject="x", text="x", html=None)
     stored = row(db, new.id)
     assert (stored["status"], stored["subject"], stored["text"], stored["html"]) == (
         "sent",
@@ -205,7 +205,7 @@ def test_what_a_lost_sender_held_is_given_back(db: Database, message: Make) -> N
     new = message()
     put(db, new)
     with db.transaction() as tx:
-        outbox.claim(tx, NOW, "a", 1)
+        (first,) = outbox.claim(tx, NOW, "a", 1)
         assert outbox.next_due_at(tx, HOUR) == NOW + HOUR
         assert outbox.release_stale(tx, NOW + HOUR - timedelta(seconds=1), HOUR, 9) == 0
         assert outbox.release_stale(tx, NOW + HOUR, HOUR, 9) == 1
@@ -213,7 +213,7 @@ def test_what_a_lost_sender_held_is_given_back(db: Database, message: Make) -> N
         assert (again.message_id, again.attempts) == (f"<{new.id}@jinji.invalid>", 2)
         assert not outbox.record_failure(tx, new.id, "a", "too late", None)
         # The first was only slow, and did send: that holds, and the second's failure does not undo it.
-        assert outbox.record_sent(tx, new.id, NOW, subject="s", text="t", html=None)
+        assert outbox.record_sent(tx, first, NOW, subject="s", text="t", html=None)
         assert not outbox.record_failure(tx, new.id, "b", "away", None)
     assert row(db, new.id)["status"] == "sent"
 
@@ -304,7 +304,7 @@ def test_the_age_of_the_oldest_that_waits_is_known(db: Database, message: Make) 
         assert (outbox.oldest_pending_at(tx), outbox.next_due_at(tx, HOUR)) == (None, None)
     put(db, old, new)
     with db.transaction() as tx:
-        outbox.claim(tx, NOW, "a", 1)
+        (claimed,) = outbox.claim(tx, NOW, "a", 1)
         assert outbox.oldest_pending_at(tx) == NOW - HOUR
-        outbox.record_sent(tx, old.id, NOW, subject="", text="", html=None)
+        outbox.record_sent(tx, claimed, NOW, subject="", text="", html=None)
         assert outbox.oldest_pending_at(tx) == NOW

@@ -1,0 +1,122 @@
+"""How decisions are put to those concerned: the enterprise of what became of its case, the unit of what others decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workflows.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a decision is put: the beginning of the subject, what was decided, what to do next."""
+
+    tag: Text
+    headline: Text
+    next: Text
+    with_findings: bool = False
+    is_applied_for: bool = True  # the grade that is named is not reached
+
+
+_AWAIT = Text("等待省级复核或公示", "await the province's check or the publication")
+_CLOSED = Text("本年度不再受理，可在下一年度行动中申请", "nothing more this year: apply in the next year's programme")
+_AGAIN = Text("逐条整改并答复，由填报单位再次报送", "put right and answer each finding; your unit submits you again")
+_ASK_UNIT = Text("向填报单位了解情况", "ask your unit about it")
+
+# By the kind of event; all others are the unit's to explain.
+TO_ENTERPRISE: Mapping[str, Result] = {
+    "accept": Result(
+        Text("【通过验收】", "[Accepted] "), Text("贵单位已通过验收。", "Your site has passed its acceptance."), _AWAIT,
+        is_applied_for=False,
+    ),
+    "fast_track": Result(
+        Text("【快速通道】", "[Fast track] "),
+        Text("贵单位经快速通道列入验收名单，须经省级复核。", "Your site was put forward by the fast track; the province checks it."),
+        Text("等待省级复核", "await the province's check"),
+    ),
+    "reject": Result(
+        Text("【未通过】", "[Not passed] "),
+        Text("贵单位未通过省级复核，问题如下。", "Your site has not passed the province's check; the findings are below."),
+        _AGAIN, with_findings=True,
+    ),
+    "order_rectification": Result(
+        Text("【责令整改】", "[To be put right] "),
+        Text(
+            "省级复核要求贵单位整改，问题如下；完成后须重新验收并复审。",
+            "The province's check found what has to be put right, below; then you are accepted and checked anew.",
+        ),
+        Text("完成责令整改的措施", "finish what was ordered"), with_findings=True,
+    ),
+    "uphold_objection": Result(
+        Text("【未通过】", "[Not passed] "),
+        Text(
+            "对贵单位的公示异议经核查属实，贵单位未通过，问题如下。",
+            "An objection of the public was found to be right, and your site has not passed; the findings are below.",
+        ),
+        _AGAIN, with_findings=True,
+    ),
+    "recognise": Result(
+        Text("【等级认定】", "[Recognised] "),
+        Text("贵单位的绩效等级已获认定。", "The grade of your site is recognised."),
+        Text("保持绩效水平，接受监督", "keep the level that was recognised"), is_applied_for=False,
+    ),
+    "lapse": Result(
+        Text("【未获认定】", "[Lapsed] "),
+        Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."), _CLOSED,
+    ),
+    "disqualify": Result(
+        Text("【取消资格】", "[Disqualified] "),
+        Text("贵单位已被取消资格。", "Your site has lost its eligibility."), _ASK_UNIT,
+    ),
+    "correct": Result(
+        Text("【更正】", "[Corrected] "),
+        Text("此前发给贵单位的决定系误录，已更正，以本通知为准。", "The decision that you were told of was entered by mistake and is corrected."),
+        _ASK_UNIT,
+    ),
+}  # fmt: skip
+# What the province decides of a unit's case.
+TO_UNIT: Mapping[str, Result] = {
+    "return_plan": Result(
+        Text("【退回补正】", "[Sent back] "),
+        Text("下列企业的提升方案已被退回。", "The plan of this enterprise was sent back."),
+        Text("补正后重新报送方案", "correct the plan and file it again"),
+    ),
+    "reject": Result(
+        Text("【未通过】", "[Not passed] "),
+        Text("下列企业未通过省级复核，问题如下。", "This enterprise has not passed the province's check; the findings are below."),
+        _AGAIN, with_findings=True,
+    ),
+    "uphold_objection": Result(
+        Text("【未通过】", "[Not passed] "),
+        Text(
+            "对下列企业的公示异议经核查属实，认定未通过，问题如下。",
+            "An objection to this enterprise was found to be right: it has not passed; the findings are below.",
+        ),
+        _AGAIN, with_findings=True,
+    ),
+    "order_rectification": Result(
+        Text("【责令整改】", "[To be put right] "),
+        Text("下列企业被责令整改，完成后须重新验收并复审。", "This enterprise has to put things right, to be accepted and checked anew."),
+        Text("完成责令整改的措施并重新验收", "finish what was ordered and accept the case again"), with_findings=True,
+    ),
+    "disqualify": Result(
+        Text("【取消资格】", "[Disqualified] "),
+        Text("下列企业已被取消资格。", "This enterprise has lost its eligibility."),
+        Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"),
+    ),
+    "correct": Result(
+        Text("【更正】", "[Corrected] "),
+        Text("此前对下列企业作出的省级决定系误录，已更正。", "The province's decision on this enterprise was entered by mistake and is corrected."),
+        Text("核对该企业现状", "look how the case stands"),
+    ),
+}  # fmt: skip
+# What a case owes after a decision, by whose day something is to be done.
+TERMS = ("resubmission", "re_review")
+# Whose reason is told; of the others it stands in the findings, or there is none.
+WITH_REASON = ("return_plan", "reject", "order_rectification")
+# After these nobody has to act on what was decided before, and nothing is decided by them.
+OVERTAKES = frozenset({"resubmit", "withdraw"})
+
+
+def what_next(result: Result, *, has_term: bool) -> Text:
+    """What to do next: who may come again does so only for as long as there is a day for it."""
+    return _CLOSED if result.next is _AGAIN and not has_term else result.next
