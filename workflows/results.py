@@ -28,6 +28,11 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         Text("【通过验收】", "[Accepted] "), Text("贵单位已通过验收。", "Your site has passed its acceptance."), _AWAIT,
         is_applied_for=False,
     ),
+    "fail_acceptance": Result(
+        Text("【验收未通过】", "[Acceptance not passed] "),
+        Text("贵单位未通过本次验收，问题如下。", "Your site has not passed this acceptance; the findings are below."),
+        Text("逐条整改，由填报单位再次验收", "put right each finding; your unit reviews you again"), with_findings=True,
+    ),
     "fast_track": Result(
         Text("【快速通道】", "[Fast track] "),
         Text("贵单位经快速通道列入验收名单，须经省级复核。", "Your site was put forward by the fast track; the province checks it."),

@@ -74,7 +74,7 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
     """Before mails leave: take back what tells of nothing that is owed any more, and let mails of today take the place of
     those that have waited into another day: one for each person but for those who want each by itself.
 
-    What cannot be put into words is marked with its reason and stays behind; it stops nothing else.
+    What cannot be put into words is marked with its reason and waits for another turn; it stops nothing else.
     """
     if not locks.taken(desk.tx, "reminders"):
         return  # the sweep is writing the day's mails: what it has read must stay so
@@ -148,7 +148,7 @@ class _Freshening:
         self.desk, self.now, self.domain = desk, now, links.domain
         self.todays = outbox.standing(desk.tx, [_day(person, now) for person in waits])
         self.held = outbox.hold(desk.tx, [message for messages in waits.values() for message in messages])
-        self.told = _open_items(desk.tx, [*self.held, *(each.id for each in self.todays.values())])
+        self.told = _open_items(desk.tx, [*self.held, *_waiting(self.todays)])
         if careful:
             _leave_out(desk, links, now, self.told)
         rows = [row for items in self.told.values() for row, _ in items]
@@ -170,10 +170,9 @@ class _Freshening:
     def _put(self, to: Addressee, messages: list[str]) -> None:
         """Let one mail of today tell what these would have told, each obligation once, as it was told last."""
         items = list({item[0]["id"]: item for id_ in messages for item in self.told.get(id_, ())}.values())
-        if not items:
-            outbox.put_aside(self.desk.tx, messages, "nothing of it can be told", self.now + _AGAIN_AFTER)
-            return
         outbox.cancel(self.desk.tx, messages)
+        if not items:
+            return
         there = self.todays.get(_day(to.id, self.now)) if to.digest else None
         tired = max(self.held[id_].attempts for id_ in messages)
         message = there.id if there is not None else ""
@@ -202,7 +201,7 @@ def _try(desk: Desk, links: Links, now: datetime, row: Mapping[str, Any], rung: 
 
 
 def _leave_out(desk: Desk, links: Links, now: datetime, told: dict[str, list[Item]]) -> None:
-    """Take out of what messages tell what cannot be put into words, and mark it with the reason."""
+    """Take out of what messages tell what cannot be put into words, with the reason on its row; its turn comes again."""
     for message, items in told.items():
         kept = []
         for row, rung in items:
@@ -210,7 +209,7 @@ def _leave_out(desk: Desk, links: Links, now: datetime, told: dict[str, list[Ite
             if fault is None:
                 kept.append((row, rung))
             else:
-                obligations.mark(desk.tx, row["id"], fault)
+                obligations.put_aside(desk.tx, row["id"], message, fault, now + _AGAIN_AFTER)
         told[message] = kept
 
 
@@ -244,7 +243,7 @@ class _Mails:
         self.messages: list[NewMessage] = []
         self.claims: list[tuple[Telling, str]] = []
         self.todays = outbox.standing(desk.tx, {_day(each.to.id, now) for each in self.day})
-        self.told = _open_items(desk.tx, [each.id for each in self.todays.values()])
+        self.told = _open_items(desk.tx, _waiting(self.todays))
         if careful:
             _leave_out(desk, links, now, self.told)
         rows = [row for items in self.told.values() for row, _ in items] + [each.row for each in tellings]
@@ -315,6 +314,10 @@ def _by_person(tellings: Iterable[Telling]) -> Iterator[tuple[Addressee, list[Te
     for each in tellings:
         found[each.to.id].append(each)
     yield from ((each[0].to, each) for each in found.values())
+
+
+def _waiting(todays: Mapping[str, outbox.Standing]) -> list[str]:
+    return [each.id for each in todays.values() if each.is_waiting]
 
 
 def _open_items(tx: Connection, messages: Collection[str]) -> dict[str, list[Item]]:

@@ -299,9 +299,10 @@ def trouble(fault: Exception) -> str:
     return repr(fault)[:_LONGEST_TROUBLE]
 
 
-def mark(tx: Connection, obligation: str, fault: Exception) -> None:
-    """Say on the row why it cannot be told."""
-    tx.execute(ROWS.update().where(ROWS.c.id == obligation).values(trouble=trouble(fault)))
+def put_aside(tx: Connection, obligation: str, message: str, fault: Exception, until: datetime) -> None:
+    """Say on the row why it cannot be told, and let what a message was to tell of it be told when its turn comes then."""
+    tx.execute(RUNGS.delete().where(RUNGS.c.obligation == obligation, RUNGS.c.message == message))
+    tx.execute(ROWS.update().where(ROWS.c.id == obligation).values(trouble=trouble(fault), next_at=until))
 
 
 def ladder_of(row: Mapping[str, Any], programme: Programme, calendar: Calendar, now: datetime) -> tuple[Reached, ...]:

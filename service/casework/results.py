@@ -175,7 +175,7 @@ def _context(desk: Desk, programme: Programme, event: Event, result: Result) -> 
         "due_on": term["due_on"], "working_days": desk.calendar.between(today, term["due_on"]),
         "provisional": term["provisional"], "hard": term["hard"],
     }  # fmt: skip
-    said = case.findings if result.with_findings else ()
+    said = _findings(case, last.kind) if result.with_findings else []
     grade = case.target_grade if result.is_applied_for else case.grade_reached or case.target_grade
     return {
         "told_on": today,
@@ -189,7 +189,7 @@ def _context(desk: Desk, programme: Programme, event: Event, result: Result) -> 
         "grade_label": _both(_APPLIED_FOR if result.is_applied_for else _REACHED),
         "grade": _both(programme.grade_by_id[grade].name),
         "decided_on": today,
-        "findings": [{"number": each.number, "text": each.text} for each in said],
+        "findings": [{"number": number, "text": text} for number, text in said],
         "reason": _reason(case, last.kind, event.reason),
         "clause": {"id": clause.id, "where": clause.where, "text": _both(clause.says)},
         "next": _both(what_next(result, has_term=until is not None)),
@@ -200,6 +200,13 @@ def _context(desk: Desk, programme: Programme, event: Event, result: Result) -> 
 
 
 _APPLIED_FOR, _REACHED = Text("申报等级", "Grade applied for"), Text("绩效等级", "Grade")
+
+
+def _findings(case: Case, kind: str) -> list[tuple[int, str]]:
+    """What was found wanting, with the numbers by which it is answered."""
+    if kind == "fail_acceptance" and case.failed_review is not None:
+        return list(enumerate(case.failed_review.findings, 1))
+    return [(each.number, each.text) for each in case.findings]
 
 
 def _reason(case: Case, kind: str, reason: str | None) -> str | None:

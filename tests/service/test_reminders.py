@@ -1,7 +1,7 @@
 """Reminders: each rung told once to the right person, in one mail a day, whatever was down meanwhile; on both engines."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -554,3 +554,149 @@ def test_what_a_lost_sender_held_is_worded_anew_or_taken_back_before_it_leaves(s
 def test_no_parameter_of_messages_takes_what_no_text_holds(staffed: World) -> None:
     answer = staffed.call("province", "GET", "/messages?obligation=%00")
     assert answer.status_code == 422
+
+
+def test_one_bad_row_among_what_waited_stops_no_other_mail(staffed: World) -> None:
+    bad, good = (f"filing.henan-2024.{ZHENGZHOU}.list.2024", f"filing.henan-2024.{KAIFENG}.list.2024")
+    staffed.at("2024-05-20T10:00:00+08:00")
+    down = down_in(staffed)
+    asked = ask(staffed)
+    staffed.at("2024-05-25T12:00:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(ROWS.update().where(ROWS.c.id == bad).values(title="no JSON"))
+    down.away = False
+    staffed.at("2024-05-27T10:00:00+08:00")
+    assert [when(row)[:10] for row in mails(staffed, f"officer{KAIFENG}@example.org")] == ["2024-05-27"]
+    assert mails(staffed, f"handler{ZHENGZHOU}@example.org")
+    assert "ValueError" in obligation(staffed, bad)["trouble"]
+    assert obligation(staffed, good)["trouble"] is None
+    assert "t-7" not in rungs_of(staffed, bad)
+    with staffed.running.db.transaction() as tx:
+        tx.execute(ROWS.update().where(ROWS.c.id == bad).values(title='{"zh": "附件 1", "en": "form 1"}'))
+    staffed.at("2024-05-28T12:00:00+08:00")
+    assert "附件 1" in mails(staffed, f"officer{ZHENGZHOU}@example.org")[-1]["text"]
+    assert rungs_of(staffed, f"answer.{asked}")["handed"] == 1
+
+
+def test_one_bad_row_in_the_days_mail_that_waits_keeps_nothing_else_out_of_it(staffed: World) -> None:
+    bad = f"filing.henan-2024.{ZHENGZHOU}.list.2024"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T09:00:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(ROWS.update().where(ROWS.c.id == bad).values(title="no JSON"))
+        tx.execute(ROWS.update().where(ROWS.c.kind == "report").values(next_at=None))
+        other = f"filing.henan-2024.{ZHENGZHOU}.plan.2024"
+        due = {"due_on": date(2024, 5, 31), "due_at": datetime(2024, 5, 31, 16, tzinfo=UTC)}
+        tx.execute(ROWS.update().where(ROWS.c.id == other).values(**due, next_at=staffed.running.clock.now(tx)))
+    scheduler.tick(staffed.running)
+    down.away = False
+    staffed.at("2024-05-24T12:00:00+08:00")
+    (told,) = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    assert "附件 2" in told["text"]
+    assert obligation(staffed, other)["trouble"] is None
+    assert "ValueError" in obligation(staffed, bad)["trouble"]
+
+
+def test_what_may_have_arrived_is_never_another_text_under_the_same_message_id(staffed: World) -> None:
+    staffed.at("2024-05-23")
+    down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().values(next_attempt_at=staffed.running.clock.now(tx)))
+        lost = {each.id: each for each in outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)}
+    channels: Any = staffed.running.post.channels
+    channels["email"].away = False
+    staffed.passes_unseen("2024-05-27T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    with staffed.running.db.reading() as tx:
+        rows = {row["id"]: row for row in tx.execute(select(MESSAGES)).mappings()}
+    assert {rows[id_]["status"] for id_ in lost} == {"cancelled"}
+    told = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    assert [when(row) for row in told] == ["2024-05-27 10:00"]
+    assert told[0]["id"] not in lost
+    assert rungs_of(staffed, f"filing.henan-2024.{ZHENGZHOU}.list.2024") == {"t-7": 1}
+
+
+def test_a_lost_sender_of_today_is_followed_by_the_same_mail_whatever_comes_meanwhile(staffed: World) -> None:
+    staffed.at("2024-05-23")
+    down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().values(next_attempt_at=staffed.running.clock.now(tx)))
+        lost = {each.id: each.context for each in outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)}
+    channels: Any = staffed.running.post.channels
+    channels["email"].away = False
+    with staffed.running.db.transaction() as tx:
+        other = f"filing.henan-2024.{ZHENGZHOU}.plan.2024"
+        tx.execute(ROWS.update().where(ROWS.c.id == other).values(
+            due_on=date(2024, 5, 31), due_at=datetime(2024, 5, 31, 16, tzinfo=UTC),
+            next_at=staffed.running.clock.now(tx) + scheduler.STALE_AFTER,
+        ))  # fmt: skip
+    staffed.at("2024-05-24T12:00:00+08:00")
+    (told,) = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    assert told["id"] in lost
+    assert "附件 2" not in told["text"]
+    staffed.at("2024-05-27T12:00:00+08:00")
+    assert "附件 2" in mails(staffed, f"officer{ZHENGZHOU}@example.org")[-1]["text"]
+
+
+def test_mails_that_wait_from_several_turns_become_one(staffed: World) -> None:
+    down = down_in(staffed)
+    ids = []
+    for hour in (9, 10, 11):
+        staffed.at(f"2024-05-21T{hour:02}:30:00+08:00")
+        ids.append(ask(staffed))
+        scheduler.tick(staffed.running)
+    staffed.at("2024-05-22T12:00:00+08:00")
+    down.away = False
+    staffed.at("2024-05-22T18:00:00+08:00")
+    (told,) = mails(staffed, f"handler{ZHENGZHOU}@example.org")
+    assert told["template"] == "digest"
+    found = staffed.call("province", "GET", f"/messages/{told['id']}").json()["rungs"]
+    assert {each["obligation"] for each in found} == {f"answer.{id_}" for id_ in ids}
+
+
+def test_who_was_removed_gets_no_more_mail_and_who_stands_in_is_told(staffed: World) -> None:
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    (gone,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    assert staffed.call(OFFICER, "DELETE", f"/contacts/{gone['id']}", version=1).status_code in (200, 204)
+    down.away = False
+    staffed.at("2024-05-24T12:00:00+08:00")
+    assert mails(staffed, f"officer{ZHENGZHOU}@example.org") == []
+    told = staffed.call("province", "GET", f"/messages?obligation=filing.henan-2024.{ZHENGZHOU}.list.2024").json()
+    assert [(each["recipient"], each["status"]) for each in told["items"]] == [("officer410000@example.org", "sent")]
+
+
+def test_what_a_correction_makes_owed_again_is_reminded_of_though_its_mail_was_taken_back(world: World) -> None:
+    address = contact(world, ZHENGZHOU, "officer", digest=False)
+    case = world.listed()
+    down = down_in(world)
+    world.at("2024-06-07T08:30:00+08:00")
+    stage = f"stage.{case}.plan_stage"
+    assert rungs_of(world, stage)["t-7"] == 1
+    world.moved(OFFICER, case, "withdraw", reason="误点")
+    world.at("2024-06-07T09:30:00+08:00")  # its mail is taken back meanwhile
+    world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
+    down.away = False
+    world.at("2024-06-07T18:00:00+08:00")
+    told = world.call(OFFICER, "GET", f"/messages?obligation={stage}&status=sent").json()["items"]
+    assert [each["recipient"] for each in told] == [address]
+
+
+def test_a_day_that_moved_stays_news_when_what_is_owed_is_done(staffed: World) -> None:
+    now = staffed.now()
+    filing = f"henan-2024.{ZHENGZHOU}.list.2024"
+    with staffed.running.db.transaction() as tx:
+        message = outbox.NewMessage(
+            "m", "correction:x", "correction", "officer410100@example.org", "x", now, {"reason": {"zh": "", "en": ""}}
+        )
+        outbox.enqueue(tx, [message])
+        tx.execute(RUNGS.insert().values(obligation=f"filing.{filing}", rung="moved-1", recipient="contact:x", message="m", at=now))  # fmt: skip
+    assert staffed.call(OFFICER, "POST", f"/filings/{filing}/submit", {}, version=0).status_code == 200
+    down_in(staffed)
+    scheduler.deliver(staffed.running)
+    with staffed.running.db.reading() as tx:
+        row = outbox.get(tx, "m")
+    assert row is not None
+    assert row["status"] != "cancelled"

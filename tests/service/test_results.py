@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from notifications import outbox
 from notifications.outbox import MESSAGES
 from service import scheduler
 from tests.service.world import ZHENGZHOU, World
@@ -144,3 +147,134 @@ def test_p6_a_check_from_before_what_it_checks_is_none(world: World) -> None:
     world.at("2024-08-05")
     data = {"checked_on": "2024-07-01", "inspectors": ["孙处"], "result": "passed", "findings": []}
     assert world.refused("province", case, "spot_check", data) == {"check_too_old"}
+
+
+SECOND = f"second officer {ZHENGZHOU}"
+_REVIEW = {"reviewed_on": "2024-07-20", "reviewers": ["钱工"], "conclusion": "同意"}
+
+
+def _subjects(world: World, to: str = ADDRESS) -> list[str]:
+    """The beginnings of the subjects of what was told, oldest first."""
+    return [each["subject"].partition("】")[0][1:] for each in _told(world, to)]
+
+
+def _waiting(world: World) -> set[str]:
+    """The ids of what the enterprise is still to be told of decisions."""
+    lines = world.call(OFFICER, "GET", f"/messages?recipient={ADDRESS}&template=result&status=pending").json()["items"]
+    return {line["id"] for line in lines}
+
+
+@pytest.fixture
+def saturday(world: World) -> str:
+    """A case that was accepted on a Saturday, when nothing leaves."""
+    case = _listed(world)
+    world.upgraded(case)
+    world.at("2024-07-20T09:00:00+08:00")
+    world.moved(OFFICER, case, "accept", _REVIEW)
+    return case
+
+
+def test_p4_who_was_not_accepted_is_told_what_was_found(world: World) -> None:
+    case = _listed(world)
+    world.upgraded(case)
+    world.at("2024-07-16")
+    data = {"reviewed_on": "2024-07-16", "reviewers": ["钱工"], "findings": ["布袋破损", "台账不全"]}
+    world.moved(OFFICER, case, "fail_acceptance", data)
+    (told,) = _told(world)
+    assert told["subject"].startswith("【验收未通过】")
+    assert "布袋破损" in told["text"]
+    assert "台账不全" in told["text"]
+
+
+def test_a_correction_of_something_else_takes_back_no_decision(world: World, saturday: str) -> None:
+    waiting = _waiting(world)
+    data = {"checked_on": "2024-07-20", "inspectors": ["孙处"], "result": "passed", "findings": []}
+    world.moved("province", saturday, "spot_check", data, reason="提前复核")
+    world.moved("second of the province", saturday, "correct", reason="误录")
+    assert _waiting(world) == waiting != set()
+
+
+def test_what_a_mistake_took_back_is_told_when_the_mistake_is_corrected(world: World, saturday: str) -> None:
+    waiting = _waiting(world)
+    data = {"violation": "弄虚作假", "decided_on": "2024-07-20", "document": "豫环〔2024〕1号"}
+    world.moved("province", saturday, "disqualify", data)
+    assert _waiting(world).isdisjoint(waiting)
+    world.moved("second of the province", saturday, "correct", reason="误录")
+    assert _waiting(world) == waiting
+    world.at("2024-07-22T10:00:00+08:00")
+    assert _subjects(world) == ["通过验收"]
+
+
+def test_an_amendment_by_hand_does_not_keep_a_correction_from_those_who_heard_of_the_mistake(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    assert _subjects(world) == ["通过验收"]
+    version = world.case(case)["version"]
+    assert world.call(OFFICER, "PATCH", f"/cases/{case}", {"remark": "补充"}, version=version).status_code == 200
+    world.moved(SECOND, case, "correct", reason="误录")
+    assert _subjects(world) == ["通过验收", "更正"]
+
+
+def test_what_is_being_sent_counts_as_heard(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    with world.running.db.transaction() as tx:
+        assert len(outbox.claim(tx, world.running.clock.now(tx), "slow", 9)) == 1
+    world.moved(SECOND, case, "correct", reason="误录")
+    assert _subjects(world) == ["更正"]
+
+
+def test_what_a_lost_sender_held_is_not_told_after_a_newer_decision(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    with world.running.db.transaction() as tx:
+        assert len(outbox.claim(tx, world.running.clock.now(tx), "lost", 9)) == 1
+    data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
+    world.moved("province", case, "disqualify", data)
+    world.at((world.now() + scheduler.STALE_AFTER).isoformat())
+    assert _subjects(world) == ["取消资格"]
+
+
+def test_p6_who_comes_again_or_withdraws_is_not_told_any_more_to_come_again(world: World) -> None:
+    again, withdrawn = _listed(world), _listed(world)
+    for case in (again, withdrawn):
+        world.accepted(case)
+    world.at("2024-08-05")
+    for case in (again, withdrawn):
+        world.check(case, "failed")
+    world.at("2024-08-10T09:00:00+08:00")  # a Saturday
+    for case in (again, withdrawn):
+        world.moved("province", case, "reject", reason="复核未通过")
+    world.moved(OFFICER, again, "resubmit", world.resubmission(again), reason="再次报送")
+    world.moved(OFFICER, withdrawn, "withdraw", reason="企业申请退出")
+    assert _waiting(world) == set()
+    assert _subjects(world) == ["通过验收", "通过验收"]
+
+
+def test_several_decisions_of_one_batch_are_told_as_if_they_came_one_by_one(world: World) -> None:
+    case = _listed(world)
+    world.upgraded(case)
+    world.at("2024-07-16")
+    version = world.case(case)["version"]
+    failed = {"reviewed_on": "2024-07-16", "reviewers": ["钱工"], "findings": ["台账不全"]}
+    report = {
+        "month": "2024-07", "assessed_on": "2024-07-16", "assessors": ["吴工"], "done": [], "progress": {"equipment_renewal": 100},
+        "delayed": True, "conclusion": "继续整改",
+    }  # fmt: skip
+    items = [
+        {"case": case, "event": "fail_acceptance", "version": version, "data": failed},
+        {"case": case, "event": "report_progress", "version": version + 1, "data": report},
+    ]
+    answer = world.call(OFFICER, "POST", "/cases/events", {"items": items})
+    assert [each["ok"] for each in answer.json()["results"]] == [True, True], answer.text
+    assert _subjects(world) == ["验收未通过"]
+
+
+def test_a_decision_follows_the_address_of_its_enterprise(world: World, saturday: str) -> None:
+    site = world.case(saturday)["enterprise"]["id"]
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    contact = {"name": "王经理", "phone": "0371-60000000", "email": "new@example.org"}
+    answer = world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"contact": contact}, version=version)
+    assert answer.status_code == 200, answer.text
+    world.at("2024-07-22T10:00:00+08:00")
+    assert (_subjects(world), _subjects(world, "new@example.org")) == ([], ["通过验收"])
