@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
 from workflows.guards import GUARDS
+from workflows.guards.check import Result, ReviewUntil
 from workflows.guards.measures import ForGrades, Months
 from workflows.guards.persons import Apart, Correctable
 from workflows.ladders import RUNG
@@ -311,6 +312,15 @@ def _guards_are_told_what_they_need(programme: Programme) -> Iterator[str]:
         yield from _guard_fits_the_event(key, event, use, told)
 
 
+def _what_is_not_ordered_can_be_rejected(programme: Programme) -> Iterator[str]:
+    told = [(key, _told(use)) for key, _, use in _guard_uses(programme)]
+    last = [each.until for _, each in told if isinstance(each, ReviewUntil)]
+    for key, each in told:
+        if isinstance(each, Result) and each.or_rectify_after not in (None, *last):
+            ends = ", ".join(map(str, last)) or "none"
+            yield f"{key}.given.or_rectify_after: {each.or_rectify_after} is not the last day of ordering ({ends})"
+
+
 def _guard_fits_the_event(key: str, event: Event, use: GuardUse, told: Any) -> Iterator[str]:
     if event.kind in KINDS:
         given = {part.name for part in fields(KINDS[event.kind].data)}
@@ -385,6 +395,7 @@ ALL: tuple[Check, ...] = (
     _moves_are_possible,
     _every_state_is_on_a_way_to_an_end,
     _guards_are_told_what_they_need,
+    _what_is_not_ordered_can_be_rejected,
     _filings_fit_the_forms,
     _columns_can_be_filled,
 )

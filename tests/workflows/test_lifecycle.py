@@ -402,6 +402,26 @@ def test_p5_what_is_ordered_can_be_accepted_in_time_or_is_not_ordered() -> None:
     assert "too_late" in walk.refusal("order_rectification", after, at="2024-12-21 00:00", by=PROVINCE)
 
 
+@pytest.mark.parametrize(
+    ("at", "order", "reject"),
+    [("2024-08-07", True, False), ("2024-12-20 23:59", True, False), ("2024-12-21 00:00", False, True)],
+)
+def test_p5_what_is_to_be_put_right_is_ordered_and_once_that_is_closed_rejected(
+    at: str, order: bool, reject: bool
+) -> None:
+    walk = Walk().to("accepted")
+    walk.go("spot_check", check("rectify"), at="2024-08-06", by=PROVINCE)
+    sent = {"review_on": at.split()[0], "measures": [MEASURE]}
+    assert isinstance(walk.ask("order_rectification", sent, at=at, by=PROVINCE), Decision) is order
+    rejected = walk.ask("reject", at=at, by=PROVINCE, reason="未整改")
+    assert isinstance(rejected, Decision) is reject
+    if isinstance(rejected, Refused):
+        (reason,) = rejected.reasons
+        assert (reason.code, reason.clause, reason.until) == ("check_result", "P5", instant("2024-12-21 00:00"))
+        assert "请在 2024-12-20 24:00 前责令整改" in reason.detail.zh
+        assert "order rectification until 24:00 of 2024-12-20" in reason.detail.en
+
+
 def test_p5_after_rectification_the_case_is_accepted_and_checked_anew() -> None:
     walk = Walk().to("accepted")
     walk.go("spot_check", check("rectify"), at="2024-08-06", by=PROVINCE)

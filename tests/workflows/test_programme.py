@@ -325,10 +325,15 @@ WRONG = (
         id="a guard that looks at people whom the event does not name",
     ),
     pytest.param(
-        within("reject", 'guard = "check_resulted", clause = "P5", given = { result = "failed" }',
+        within("reject", 'guard = "check_resulted", clause = "P5", given = { result = "failed", or_rectify_after = 2024-12-20 }',
                'guard = "findings_answered", clause = "P5"'),
         "events.reject.guards[0].guard: 'findings_answered' looks at answers",
         id="a guard that looks at data which the event does not have",
+    ),
+    pytest.param(
+        within("reject", "or_rectify_after = 2024-12-20", "or_rectify_after = 2024-12-21"),
+        "events.reject.guards[0].given.or_rectify_after: 2024-12-21 is not the last day of ordering (2024-12-20)",
+        id="a day on which nothing can be ordered and nothing rejected",
     ),
     pytest.param(
         within("accept", 'grades = ["A"]', 'grades = ["AA"]'),

@@ -17,10 +17,14 @@ from workflows.working_days import end_of_day, legal_day
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result that the newest check must have."""
+    """The result that the newest check must have.
+
+    After the end of the day `or_rectify_after` nothing can be ordered to be put right any more: then 'rectify' counts too.
+    """
 
     __pydantic_config__: ClassVar[Any] = FORBID
     result: Literal["passed", "failed", "rectify"]
+    or_rectify_after: date | None = None
 
 
 _RESULTS = {
@@ -33,14 +37,28 @@ _RESULTS = {
 
 def _check_resulted(ask: Ask, given: Result, clause: str) -> Iterator[Reason]:
     result = ask.case.check.result if ask.case.check else None
-    if result != given.result:
-        wanted, found = _RESULTS[given.result], _RESULTS[result]
-        yield ask.reason(
-            "check_result",
-            f"省级复核结果须为{wanted.zh}，现为{found.zh}",
-            f"the result of the province's check must be {wanted.en}; it is {found.en}",
-            clause, field="check", who=Role.PROVINCE,
-        )  # fmt: skip
+    last = given.or_rectify_after if result == "rectify" else None
+    ends_at = end_of_day(last) if last else None
+    if result == given.result or (ends_at is not None and ask.facts.now >= ends_at):
+        return
+    wanted, found, first = _RESULTS[given.result], _RESULTS[result], _to_be_ordered_first(ask, last)
+    yield ask.reason(
+        "check_result",
+        f"省级复核结果须为{wanted.zh}，现为{found.zh}{first.zh}",
+        f"the result of the province's check must be {wanted.en}; it is {found.en}{first.en}",
+        clause, field="check", who=Role.PROVINCE, until=ends_at,
+    )  # fmt: skip
+
+
+def _to_be_ordered_first(ask: Ask, last: date | None) -> Text:
+    """What to do with what is to be put right: nothing to say where the event never takes it."""
+    if last is None:
+        return Text("", "")
+    event = quoted(ask.event.title)
+    return Text(
+        f"；请在 {last} 24:00 前责令整改，届时仍未责令的，此后可办理{event.zh}",
+        f": order rectification until 24:00 of {last}; where none was ordered, {event.en} is possible after it",
+    )
 
 
 @dataclass(frozen=True, slots=True)
