@@ -190,6 +190,8 @@ def _dates_are_known(programme: Programme) -> Iterator[str]:
             yield from _unknown(f"dates.{rule.id}.when", "condition", rule.when, WHEN)
         if rule.late is not None:
             yield from _unknown(f"dates.{rule.id}.late", "date", rule.late, dates)
+            if rule.late in dates and dates[rule.late].due_on <= rule.due_on:  # so none leads back to itself
+                yield f"dates.{rule.id}.late: '{rule.late}' ({dates[rule.late].due_on}) is not after {rule.due_on}"
     for index, filing in enumerate(programme.filings):
         yield from _unknown(f"filings[{index}].due", "date", filing.due, dates)
 

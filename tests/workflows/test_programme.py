@@ -446,6 +446,26 @@ WRONG = (
         id="an obligation without ladder",
     ),
     pytest.param(
+        ('late = "plan_stage_late" }', 'late = "plan_late" }'),
+        "dates.plan_stage.late: unknown date 'plan_late'",
+        id="an unknown later date",
+    ),
+    pytest.param(
+        ('clause = "P2", late = "acceptance" }', 'clause = "P2", late = "plan_stage" }'),
+        "dates.plan_stage_late.late: 'plan_stage' (2024-06-15) is not after 2024-11-15",
+        id="two dates that are late for one another",
+    ),
+    pytest.param(
+        ('clause = "P4", late = "close" }', 'clause = "P4", late = "acceptance_late" }'),
+        "dates.acceptance_late.late: 'acceptance_late' (2024-12-20) is not after 2024-12-20",
+        id="a date that is late for itself",
+    ),
+    pytest.param(
+        ('when = "check_not_passed", late = "close" }', 'when = "check_not_passed", late = "resubmission" }'),
+        "dates.conclusion.late: 'resubmission' (2024-12-20) is not after 2024-12-20",
+        id="a later date of the same day",
+    ),
+    pytest.param(
         ('"working-day-4", to', '"day-4", to'),
         "ladders.answer.rungs[2]: unknown rung 'day-4'",
         id="an unknown rung",
@@ -636,6 +656,7 @@ def test_an_empty_file_is_refused_for_everything_that_it_lacks() -> None:
         (within("accept", 'to = "accepted"', 'to = "acepted"'), 'name = "accept"'),
         (('areas = ["410173"]', 'areas = ["410174"]'), '  { areas = ["410174"]'),
         (('[[readings]]\nclause = "R3"', '[[readings]]\nclause = "R9"'), '[[readings]]\nclause = "R9"'),
+        (('late = "close" }', 'late = "list" }'), '{ id = "acceptance_late"'),
         (("closes_on = 2025-01-31", "closes_on = 2026-01-31"), "closes_on"),
         (("notice = { working_days = 5", "notice = { working_days = 0"), "notice = { working_days = 0"),
     ],
