@@ -12,7 +12,7 @@ from typing import Any
 
 from workflows.case import Case, Measure, Report
 from workflows.programme import Choice, Column, Filing, Form, Programme
-from workflows.working_days import end_of_day, legal_day
+from workflows.working_days import SHANGHAI, end_of_day, legal_day
 
 # Personal data of somebody at the enterprise: kept apart wherever rows are kept.
 PERSONAL = frozenset({"contact_name", "contact_phone", "contact_email"})
@@ -43,7 +43,7 @@ class SiteFacts:
 class Others:
     """The unit's other filings of the same form, where it has several batches (P4).
 
-    `reported`: the acceptances in those handed in, each by case and day of review as its row has it. `earlier_are_in`:
+    `reported`: the acceptances in those handed in, each by `case` and `accepted_at` as its row has them. `earlier_are_in`:
     those due before were handed in, so that what they left out has to stand in this one.
     """
 
@@ -78,7 +78,8 @@ def rows(
 ) -> list[Row]:
     """The rows of a filing: of each, the JSON value of every column by its id, and the `case` it is of; in the order given.
 
-    Those who have left (withdrawn, disqualified) are left out.
+    Where the form tells of acceptances, also `accepted_at`: a case may be accepted anew. Those who have left (withdrawn,
+    disqualified) are left out.
     """
     form = programme.form_by_id[filing.form]
     reads = [(column, _read_of(form, column)) for column in columns_of(programme, form)]
@@ -91,6 +92,7 @@ def rows(
     return [
         {
             "case": line.case.id,
+            **({"accepted_at": _accepted_at(line.case)} if _tells_of_acceptances(form) else {}),
             **{
                 column.id: number if column.id == _NUMBER else _cell(programme, column, read(line))
                 for column, read in reads
@@ -109,12 +111,24 @@ def _has_left(programme: Programme, case: Case) -> bool:
 
 
 def _of_case(form: Form, line: _Line) -> Iterator[_Line]:
-    ids = {column.id for column in form.columns}
-    if ids & _OF_PLANS and not _plan_stands(line):
+    if _has_one_of(form, _OF_PLANS) and not _plan_stands(line):
         return
-    if ids & _OF_ACCEPTANCES and not _is_of_the_batch(line):
+    if _tells_of_acceptances(form) and not _is_of_the_batch(line):
         return
     yield line
+
+
+def _has_one_of(form: Form, columns: frozenset[str]) -> bool:
+    return any(column.id in columns for column in form.columns)
+
+
+def _tells_of_acceptances(form: Form) -> bool:
+    return form.row == "case" and _has_one_of(form, _OF_ACCEPTANCES)
+
+
+def _accepted_at(case: Case) -> str | None:
+    """The instant of the acceptance that stands, RFC 3339: what tells it from one before it."""
+    return case.acceptance.accepted_at.astimezone(SHANGHAI).isoformat() if case.acceptance else None
 
 
 def _plan_stands(line: _Line) -> bool:
@@ -129,7 +143,7 @@ def _is_of_the_batch(line: _Line) -> bool:
     A supplementary one takes also what comes after its day: there is no later one.
     """
     acceptance = line.case.acceptance
-    if acceptance is None or (line.case.id, str(acceptance.reviewed_on)) in line.others.reported:
+    if acceptance is None or (line.case.id, _accepted_at(line.case)) in line.others.reported:
         return False
     programme, filing, at = line.programme, line.filing, acceptance.accepted_at
     due_on = programme.date_by_id[filing.due].due_on

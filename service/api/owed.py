@@ -50,7 +50,9 @@ class FilingLine(Got):
 
 
 class FilingGot(FilingLine):
-    """A filing with its rows as they were last handed in: the id of the case and the value of each column of its form."""
+    """A filing with its rows as they were last handed in: the id of the case and the value of each column of its form; where
+    the form tells of acceptances, also `accepted_at`, by which one is told once.
+    """
 
     rows: list[dict[str, Any]]
     draft: int | None = Field(description="While it is owed: how many rows it would have if it were handed in now.")

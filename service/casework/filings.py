@@ -167,13 +167,15 @@ def filing_of(desk: Desk, row: Any) -> tuple[Programme, Filing]:
 
 
 def rows_of(desk: Desk, row: Any, *, contacts: bool) -> list[Row]:
-    """The frozen rows: the case, the columns in the form's order; those that tell of persons to reach only with `contacts`."""
+    """The frozen rows: the case, when it was accepted where the form tells of that, the columns in the form's order; those
+    that tell of persons to reach only with `contacts`.
+    """
     programme, filing = filing_of(desk, row)
     columns = forms.columns_of(programme, programme.form_by_id[filing.form])
     kept = from_json(row["rows"])
     persons = private.read(desk.tx, {row["contact"]}).get(row["contact"]) if contacts and row["contact"] else None
     whole = [{**each, **person} for each, person in zip(kept, persons or [{}] * len(kept), strict=True)]
-    shown = ["case", *(column.id for column in columns)]
+    shown = ["case", "accepted_at", *(column.id for column in columns)]
     return [{name: each[name] for name in shown if name in each} for each in whole]
 
 
@@ -204,7 +206,7 @@ def _others(desk: Desk, row: Any) -> forms.Others:
     found = desk.tx.execute(statement).all()
     told = [line for each in found if each.status in _HANDED_IN for line in from_json(each.rows)]
     return forms.Others(
-        frozenset((line["case"], line["reviewed_on"]) for line in told if "reviewed_on" in line),
+        frozenset((line["case"], line["accepted_at"]) for line in told if "accepted_at" in line),
         all(each.status in _HANDED_IN for each in found if each.due_on < row["due_on"]),
     )
 

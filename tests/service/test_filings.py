@@ -257,6 +257,32 @@ def test_p4_who_is_accepted_when_the_batch_of_that_day_has_been_handed_in_stands
     assert [row["case"] for row in _submit(world, first).json()["rows"]] == [one]
 
 
+def test_p4_who_is_accepted_anew_on_the_day_of_the_review_that_was_told_stands_in_the_next_batch(world: World) -> None:
+    first, second, supplement = (f"henan-2024.{ZHENGZHOU}.accepted.2024-{month}" for month in ("07", "10", "11"))
+    case = world.listed()
+    world.upgraded(case)
+    assert _submit(world, first).json()["status"] == "nil"
+    world.at("2024-10-08")
+    review = {"reviewed_on": "2024-10-08", "reviewers": ["钱工"], "conclusion": "同意通过"}
+    world.moved(OFFICER, case, "accept", review)
+    (told,) = _submit(world, second).json()["rows"]
+    assert (told["case"], told["accepted_at"]) == (case, "2024-10-08T09:00:00+08:00")
+    world.at("2024-10-08T15:00:00+08:00")
+    world.check(case, "rectify")
+    measure = {"title": "补装在线监测", "kind": "equipment_renewal", "due_on": "2024-10-08"}
+    world.moved("province", case, "order_rectification", {"review_on": "2024-10-08", "measures": [measure]})
+    assert _read(world, supplement)["draft"] == 0
+    report = {
+        "month": "2024-10", "assessed_on": "2024-10-08", "assessors": ["吴工"], "done": [2],
+        "progress": {"equipment_renewal": 100}, "delayed": False, "conclusion": "已完成",
+    }  # fmt: skip
+    world.moved(OFFICER, case, "report_progress", report)
+    world.moved(OFFICER, case, "accept", review)
+    world.at("2024-11-04")
+    (anew,) = _submit(world, supplement).json()["rows"]
+    assert (anew["case"], anew["accepted_at"]) == (case, "2024-10-08T15:00:00+08:00")
+
+
 def test_a_document_that_there_is_not_is_refused(world: World) -> None:
     refused = _submit(world, body={"documents": ["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown_document")
