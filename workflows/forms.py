@@ -7,7 +7,7 @@ column of another programme) stays empty.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from workflows.case import Case, Measure, Report
@@ -43,12 +43,12 @@ class SiteFacts:
 class Others:
     """The unit's other filings of the same form, where it has several batches (P4).
 
-    `reported`: the acceptances in those handed in, each by `case` and `accepted_at` as its row has them. `earlier_are_in`:
-    those due before were handed in, so that what they left out has to stand in this one.
+    `reported`: the acceptances in those handed in, each by `case` and `accepted_at` as its row has them. `handed_in`: the
+    periods of these; what one of them left out has to stand in the next.
     """
 
     reported: frozenset[tuple[str, str]] = frozenset()
-    earlier_are_in: bool = False
+    handed_in: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +138,22 @@ def _plan_stands(line: _Line) -> bool:
 
 
 def _is_of_the_batch(line: _Line) -> bool:
-    """Whether the case was accepted up to the day of this filing, and after that of the one before it or left out there.
+    """Whether the case was accepted up to the day of this filing, and no earlier one that is still to come will have it.
 
     A supplementary one takes also what comes after its day: there is no later one.
     """
     acceptance = line.case.acceptance
     if acceptance is None or (line.case.id, _accepted_at(line.case)) in line.others.reported:
         return False
-    programme, filing, at = line.programme, line.filing, acceptance.accepted_at
-    due_on = programme.date_by_id[filing.due].due_on
-    others = (programme.date_by_id[each.due].due_on for each in programme.filings if each.form == filing.form)
-    earlier = max((other for other in others if other < due_on), default=None)
-    is_too_late = not filing.supplementary and at >= end_of_day(due_on)
-    return not is_too_late and (earlier is None or at >= end_of_day(earlier) or line.others.earlier_are_in)
+    filing, at = line.filing, acceptance.accepted_at
+    ends = {each.period: _ends_at(line.programme, each) for each in line.programme.filings if each.form == filing.form}
+    here = ends[filing.period]
+    earlier = (end for period, end in ends.items() if end < here and period not in line.others.handed_in)
+    return (filing.supplementary or at < here) and all(at >= end for end in earlier)
+
+
+def _ends_at(programme: Programme, filing: Filing) -> datetime:
+    return end_of_day(programme.date_by_id[filing.due].due_on)
 
 
 def _of_measures(form: Form, line: _Line) -> Iterator[_Line]:

@@ -200,14 +200,12 @@ def _others(desk: Desk, row: Any) -> forms.Others:
     of_form = (
         (_FILINGS.c.programme == row["programme"]) & (_FILINGS.c.unit == row["unit"]) & (_FILINGS.c.form == row["form"])
     )
-    statement = select(_FILINGS.c.status, _FILINGS.c.due_on, _FILINGS.c.rows).where(
-        of_form, _FILINGS.c.id != row["id"], _FILINGS.c.status != CLOSED
-    )
+    statement = select(_FILINGS.c.status, _FILINGS.c.period, _FILINGS.c.rows).where(of_form, _FILINGS.c.id != row["id"])
     found = desk.tx.execute(statement).all()
     told = [line for each in found if each.status in _HANDED_IN for line in from_json(each.rows)]
     return forms.Others(
         frozenset((line["case"], line["accepted_at"]) for line in told if "accepted_at" in line),
-        all(each.status in _HANDED_IN for each in found if each.due_on < row["due_on"]),
+        frozenset(each.period for each in found if each.status in (*_HANDED_IN, CLOSED)),
     )
 
 

@@ -151,6 +151,25 @@ def test_p4_who_is_accepted_stands_in_the_batch_of_that_day(accepted: str, perio
     assert row["batch"] == {"2024-07": "第一批", "2024-10": "第二批", "2024-11": "补充批"}[period]
 
 
+@pytest.mark.parametrize(
+    ("handed_in", "found"),
+    [
+        (set(), {"2024-10"}),
+        ({"2024-07"}, {"2024-10"}),
+        ({"2024-10"}, {"2024-10", "2024-11"}),  # whether or not the first, which cannot have it, is in
+        ({"2024-07", "2024-10"}, {"2024-10", "2024-11"}),
+    ],
+)
+def test_p4_who_was_left_out_of_the_batch_of_that_day_stands_in_the_next(handed_in: set[str], found: set[str]) -> None:
+    walk = Walk().to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    case = walk.go("accept", REVIEW, at="2024-10-08")
+    periods = ("2024-07", "2024-10", "2024-11")
+    others = {each: forms.Others(handed_in=frozenset(handed_in - {each})) for each in periods}
+    drawn = {each: forms.rows(HENAN, _filing("accepted", each), [(case, SITE)], others[each]) for each in periods}
+    assert {each for each in periods if drawn[each]} == found
+
+
 def test_w6_on_the_fast_track_nobody_reviewed_and_the_cell_says_so() -> None:
     walk = Walk().to("pre_assessed")
     walk.go("fast_track", {"declared_on": "2024-07-20", "declaration": "已达到 B 级指标"}, at="2024-07-20")
