@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from workflows.errors import ProgrammeRefused
 from workflows.events import KINDS
 from workflows.guards import GUARDS
-from workflows.guards.check import Result, ReviewUntil
+from workflows.guards.check import Dated, Result, ReviewUntil
 from workflows.guards.measures import ForGrades, Months
 from workflows.guards.persons import Apart, Correctable
 from workflows.ladders import RUNG
@@ -326,7 +326,9 @@ def _what_is_not_ordered_can_be_rejected(programme: Programme) -> Iterator[str]:
 def _guard_fits_the_event(key: str, event: Event, use: GuardUse, told: Any) -> Iterator[str]:
     if event.kind in KINDS:
         given = {part.name for part in fields(KINDS[event.kind].data)}
-        needed = (told.people,) if isinstance(told, Apart) else _READS.get(use.guard, ())
+        needed = _READS.get(use.guard, ())
+        if isinstance(told, Apart | Dated):
+            needed = (told.people if isinstance(told, Apart) else told.day,)
         if not given.issuperset(needed):
             yield (
                 f"{key}.guard: '{use.guard}' looks at {' and '.join(needed)}, which the data of kind '{event.kind}' "

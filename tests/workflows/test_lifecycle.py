@@ -713,6 +713,27 @@ def test_p5_the_fast_track_does_not_lead_past_what_the_province_ordered() -> Non
     assert walk.go("fast_track", sent, at="2024-08-21").state == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("event", "sent", "name"), [("accept", REVIEW, "reviewed_on"), ("fast_track", DECLARATION, "declared_on")]
+)
+@pytest.mark.parametrize(
+    ("day", "codes"),
+    [("2024-08-05", {"review_too_old"}), ("2024-08-06", {"review_too_old"}), ("2024-08-07", set())],
+    ids=["before the check", "before the order", "on its day"],
+)
+def test_p5_who_is_accepted_anew_was_reviewed_since_that_was_ordered(
+    event: str, sent: dict[str, Any], name: str, day: str, codes: set[str]
+) -> None:
+    walk = _ordered()
+    walk.go(
+        "report_progress", {**REPORT, "month": "2024-08", "assessed_on": "2024-08-20", "done": [2]}, at="2024-08-20"
+    )
+    decided = walk.ask(event, {**sent, name: day}, at="2024-08-21")
+    reasons = getattr(decided, "reasons", ())
+    assert {reason.code for reason in reasons} == codes
+    assert {(reason.clause, reason.field) for reason in reasons} <= {("P5", f"data.{name}")}
+
+
 def test_w4_a_number_of_a_measure_is_never_given_twice() -> None:
     walk = Walk().to("upgrading")
     walk.go("amend_plan", {"add": [MEASURE]}, at="2024-06-20", reason="增补")

@@ -331,6 +331,11 @@ WRONG = (
         id="a guard that looks at data which the event does not have",
     ),
     pytest.param(
+        within("fast_track", 'day = "declared_on"', 'day = "reviewed_on"'),
+        "events.fast_track.guards[3].guard: 'done_since_order' looks at reviewed_on",
+        id="a guard that looks at a day which the event does not have",
+    ),
+    pytest.param(
         within("reject", "or_rectify_after = 2024-12-20", "or_rectify_after = 2024-12-21"),
         "events.reject.guards[0].given.or_rectify_after: 2024-12-21 is not the last day of ordering (2024-12-20)",
         id="a day on which nothing can be ordered and nothing rejected",

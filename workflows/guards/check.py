@@ -180,6 +180,27 @@ def _reviewed_anew(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Which day of what is sent says when it was done."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID
+    day: Literal["reviewed_on", "declared_on"]
+
+
+def _done_since_order(ask: Ask, given: Dated, clause: str) -> Iterator[Reason]:
+    if ask.data is None or ask.case.review_on is None:
+        return
+    done_on, ordered_on = getattr(ask.data, given.day), legal_day(ask.case.entered_at)
+    if done_on < ordered_on:
+        yield ask.reason(
+            "review_too_old",
+            f"责令整改后须重新验收，日期（{done_on}）不得早于责令之日（{ordered_on}）",
+            f"after rectification was ordered ({ordered_on}) the case is reviewed anew: {done_on} is before it",
+            clause, field=f"data.{given.day}",
+        )  # fmt: skip
+
+
 def _checked_anew(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
     if ask.data is None or ask.case.acceptance is None:
         return
@@ -254,6 +275,7 @@ GUARDS: Mapping[str, Guard] = {
     "not_fast_tracked": Guard(_not_fast_tracked),
     "passed_over_by_draw": Guard(_passed_over_by_draw),
     "findings_answered": Guard(_findings_answered),
+    "done_since_order": Guard(_done_since_order, Dated),
     "checked_anew": Guard(_checked_anew),
     "reviewed_anew": Guard(_reviewed_anew),
     "notice_over": Guard(_notice_over, opens=_notice_end),
