@@ -226,7 +226,7 @@ def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
         due_on, provisional = _day(held, calendar)
         unit = programme.province.code if rule.owner == "province" else case.unit
         kind = rule.ladder
-        # Owed by a later date it is another thing, with rungs and a breach of its own.
+        # Owed by a later day it is another thing, with rungs and a breach of its own; what has to be done is the same.
         id_ = f"{kind}.{case.id}.{rule.id}" if held is rule else f"{kind}.{case.id}.{rule.id}.{held.id}"
         yield _of_case(case, id_, kind, rule.title, rule.clause, case.entered_at, due_on, unit, rule.hard, provisional)
 

@@ -242,7 +242,7 @@ class DateRule:
 
     On a day off it stays where it is unless it `rolls` to the next working day. A case owes it while it stands in one of
     the states `owed_in`, and `when` names what else must be so (`obligations.WHEN`). A case that came to owe it only when
-    the day was over owes it by the date `late` instead, where one is named.
+    the day was over owes it, under its own title, by the day of `late` instead, where one is named.
     """
 
     __pydantic_config__: ClassVar[Any] = FORBID

@@ -159,6 +159,8 @@ def test_p2_p4_who_is_listed_late_is_not_late_with_what_was_due_before(at: str, 
         found = owed(walk.case)
         assert found["stage.plan_stage"].due_on == date.fromisoformat(f"2024-{plan_on}")
         assert found["stage.acceptance"].due_on == date.fromisoformat(f"2024-{accepted_on}")
+        assert found["stage.plan_stage"].title.en == "pre-assessed and the plan filed"  # whichever day holds
+        assert found["stage.acceptance"].title.en == "upgraded and accepted"
         if walk.case.state == "listed":
             walk.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": at[:10]}, at=at, reason="补办")
 
@@ -222,7 +224,8 @@ LATE = [
 def test_p6_the_check_of_what_is_re_submitted_after_12_15_is_owed_by_the_close(at: str, due_on: date) -> None:
     walk = Walk().to("rejected")
     walk.go("resubmit", answers(day=at[:10]), at=at)
-    assert owed(walk.case)["stage.check"].due_on == due_on
+    stage = owed(walk.case)["stage.check"]
+    assert (stage.due_on, stage.title.en) == (due_on, "checked by the province")  # and not "the programme closes"
 
 
 def test_p6_the_publication_is_owed_when_a_draw_has_passed_the_case_over_or_its_check_was_passed() -> None:
