@@ -355,7 +355,13 @@ def redirect(tx: Connection, ids: Any, recipient: str, recipient_name: str) -> N
     """
     unsent = MESSAGES.c.status != str(Status.SENT)
     changed = {"recipient": storable(recipient), "recipient_name": storable(recipient_name)}
-    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), unsent).values(**changed))
+    tx.execute(MESSAGES.update().where(_in_order(ids, unsent)).values(**changed))
+
+
+def _in_order(ids: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Those of these messages for which the condition holds, locked in the order of their ids; a subquery or a list."""
+    first = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(ids), condition).order_by(MESSAGES.c.id).with_for_update()
+    return MESSAGES.c.id.in_(select(first.cte("taken").c.id))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +392,10 @@ def cancel(tx: Connection, ids: Any) -> frozenset[str]:
 
     `ids` as a subquery or a list.
     """
+    waits = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
     cancelled = tx.execute(
         MESSAGES.update()
-        .where(MESSAGES.c.id.in_(ids), MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED))))
+        .where(_in_order(ids, waits))
         .values(status=str(Status.CANCELLED), next_attempt_at=None)
         .returning(MESSAGES.c.id)
     )
@@ -399,7 +406,7 @@ def let_go(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     """Send after all what was taken back; not what may have arrived."""
     taken_back = (MESSAGES.c.status == str(Status.CANCELLED)) & ~MESSAGES.c.unsure
     again = {"status": str(Status.PENDING), "next_attempt_at": now}
-    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), taken_back).values(**again))
+    tx.execute(MESSAGES.update().where(_in_order(ids, taken_back)).values(**again))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,21 @@ _MEANWHILE = timedelta(minutes=1)
 
 
 def settle(desk: Desk, owes: Iterable[dict[str, Any]], now: datetime) -> None:
-    """Before rows are written by which something is owed no more: put on record what was broken and nobody has noticed.
+    """Before rows are written by which something is owed no more, or by another day: put on record what was broken and
+    nobody has noticed.
 
     To be called with what they follow from locked. Answers see to themselves.
     """
-    late = [
-        row["id"]
-        for row in owes
-        if row["status"] != Outcome.OPEN and row["kind"] != "answer" and row["due_at"] <= row["ended_at"]
-    ]
+    late = [row["id"] for row in owes if row["kind"] != "answer" and _may_be_late(row)]
     if late:
         write(desk.tx, record(desk, obligations.standing(desk.tx, late).values(), now))
+
+
+def _may_be_late(row: dict[str, Any]) -> bool:
+    """Whether what a row says ends a term that may have been broken: its own, or the one that a new day replaces."""
+    if row["status"] == Outcome.OPEN:
+        return row["kind"] in RENEWED
+    return bool(row["due_at"] <= row["ended_at"])
 
 
 def record(desk: Desk, rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:

@@ -352,15 +352,17 @@ def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:
 
 
 def _write(desk: Desk, batch: _Batch) -> None:
-    if batch.touched:
-        owes = [batch.owes[name] for name in sorted(batch.owes)]
-        breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
-        write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
-        _tell(desk, batch.touched.values())
-        results.tell(desk, batch.events)
+    """Write what was decided, in the order in which locks are taken: case, obligation, notice, site, message."""
+    if not batch.touched:
+        return
+    owes = [batch.owes[name] for name in sorted(batch.owes)]
+    breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
+    write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
     batch.publications.write(desk)
-    for act, decision, recognised in batch.graded:
+    for act, decision, recognised in sorted(batch.graded, key=lambda graded: graded[1].after.enterprise):
         ledger.record_grade(desk, act, decision.before, decision.after, recognised=recognised)
+    _tell(desk, batch.touched.values())
+    results.tell(desk, batch.events)
 
 
 def _tell(desk: Desk, moved: Iterable[Standing]) -> None:

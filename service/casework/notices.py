@@ -50,7 +50,7 @@ class Publications:
             _open(desk, notice_id, opened)
         if self._entered:
             desk.tx.execute(_ENTRIES.insert(), self._entered)
-        for act, notice_id, case_id, left_as in self._left:
+        for act, notice_id, case_id, left_as in sorted(self._left, key=lambda left: left[1]):
             _leave(desk.tx, act, notice_id, case_id, left_as)
 
 
@@ -92,9 +92,6 @@ def _open(desk: Desk, notice_id: str, opened: dict[str, Any]) -> None:
 
 def _leave(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str | None) -> None:
     """Take a case's entry out of its notice by an event, or (None) put it back where that event was corrected."""
-    tx.execute(
-        _ENTRIES.update().where(_ENTRIES.c.notice == notice_id, _ENTRIES.c.case_id == case_id).values(left_as=left_as)
-    )
     notice = tx.execute(select(_NOTICES).where(_NOTICES.c.id == notice_id).with_for_update()).mappings().one()
     version = notice["version"] + 1
     entry = audit.Entry(
@@ -103,6 +100,8 @@ def _leave(tx: Connection, act: Act, notice_id: str, case_id: str, left_as: str 
     )  # fmt: skip
     (head,) = audit.append(tx, [entry])
     tx.execute(_NOTICES.update().where(_NOTICES.c.id == notice_id).values(version=version, head=head))
+    of_case = (_ENTRIES.c.notice == notice_id) & (_ENTRIES.c.case_id == case_id)
+    tx.execute(_ENTRIES.update().where(of_case).values(left_as=left_as))
 
 
 def entry_of(tx: Connection, notice_id: str, case_id: str) -> Any:

@@ -104,7 +104,7 @@ def publish(
     )
     programmes.publish(desk.tx, act, source, why.zh)
     found = of_programme(desk, programme, act.at, move_cases=move_cases)
-    held = rescheduling.hold(desk, found.moved, act.at)
+    held = rescheduling.hold(desk, found.moved, act.at, found.cases)
     rescheduling.move(desk, act, held, why.zh)
     _change_filings(desk, act, programme, found, why.zh)
     days = rescheduling.days_by_case(held.moved)

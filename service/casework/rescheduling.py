@@ -61,6 +61,11 @@ def compared(row: Mapping[str, Any], owed: Owed | None, programme: Programme) ->
     """What moves of an obligation that is `owed` by another calendar or plan; None where nothing does."""
     if owed is None or (owed.due_on, owed.provisional) == (row["due_on"], row["provisional"]):
         return None
+    return _moved(row, owed, programme)
+
+
+def _moved(row: Mapping[str, Any], owed: Owed, programme: Programme) -> Moved:
+    """It moves, and stays owed since it began and with whom it lies."""
     return Moved(row, replace(owed, since=row["since"], handler=row["handler"]), programme)
 
 
@@ -75,12 +80,16 @@ class Held:
     things: Mapping[str, Mapping[str, dict[str, Any]]]
 
 
-def hold(desk: Desk, moved: Iterable[Moved], now: datetime) -> Held:
-    """Lock things and then obligations, leave out what was done meanwhile, and put on record what is breached by now."""
+def hold(desk: Desk, moved: Iterable[Moved], now: datetime, cases: Iterable[str] = ()) -> Held:
+    """Lock things and then obligations, leave out what was done meanwhile, and put on record what is breached by now.
+
+    `cases` are locked with the others, as they change too: whoever takes them one after another may wait for one another.
+    """
     found = tuple(moved)
     things = {}
     for kind, rows, movable in _THINGS:
         subjects = {each.row["subject"] for each in found if each.row["subject_type"] == kind}
+        subjects |= set(cases) if kind == "case" else set()
         statement = select(rows).where(rows.c.id.in_(subjects)).order_by(rows.c.id).with_for_update()
         if movable is not None:
             statement = statement.where(movable)
@@ -95,7 +104,7 @@ def hold(desk: Desk, moved: Iterable[Moved], now: datetime) -> Held:
     if breached:
         statement = select(requests.ROWS).where(requests.ROWS.c.id.in_(breached))
         things["request"] |= {row["id"]: dict(row) for row in desk.tx.execute(statement).mappings()}
-    return Held(tuple(Moved(rows[each.row["id"]], each.owed, each.programme) for each in still), things)
+    return Held(tuple(_moved(rows[each.row["id"]], each.owed, each.programme) for each in still), things)
 
 
 def days_by_case(moved: Iterable[Moved]) -> dict[str, dict[str, list[str]]]:

@@ -448,6 +448,27 @@ def test_r2_a_breach_that_no_sweep_has_seen_is_recorded_when_the_case_leaves(sta
     assert board["obligations"]["late"] == 1
 
 
+def test_p2_a_breach_that_no_sweep_has_seen_is_recorded_when_the_plan_gives_the_measure_another_day(
+    staffed: World,
+) -> None:
+    case = staffed.listed()
+    staffed.planned(case)
+    staffed.moved(OFFICER, case, "start_upgrade", {"started_on": f"{staffed.now():%Y-%m-%d}"})
+    (measure,) = staffed.case(case)["measures"]
+    id_ = f"measure.{case}.{measure['number']}"
+    due_on = date.fromisoformat(measure["due_on"])
+    staffed.at(f"{due_on}T12:00:00+08:00")
+    staffed.passes_unseen(f"{due_on + timedelta(days=3)}T10:00:00+08:00")
+    later = f"{due_on + timedelta(days=30)}"
+    change = {"change": [{"number": measure["number"], "due_on": later}]}
+    staffed.moved(OFFICER, case, "amend_plan", change, reason="设备到货推迟")
+    with staffed.running.db.reading() as tx:
+        (entry,) = audit.history(tx, "obligation", id_)
+    assert entry["action"] == "breach"
+    assert f'"due_on":"{due_on}"' in entry["data"]
+    assert str(obligation(staffed, id_)["due_on"]) == later
+
+
 def test_what_is_met_before_its_mail_has_left_is_not_told_any_more(staffed: World) -> None:
     down = down_in(staffed)
     staffed.at("2024-05-24T08:30:00+08:00")

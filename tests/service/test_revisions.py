@@ -265,6 +265,29 @@ def test_what_was_breached_stays_breached_with_the_amendment_beside_it(staffed: 
     is_whole(world)
 
 
+def test_w5_a_request_that_was_handed_on_meanwhile_stays_with_whom_it_was_handed_to(
+    staffed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = staffed
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
+    id_ = ask(world)
+    body = {"unit": ZHENGZHOU, "duty": "handler", "name": "另一位", "email": "other@example.org", "language": "zh"}
+    other = world.call("admin", "POST", "/contacts", body).json()["id"]
+    hold = rescheduling.hold
+
+    def after_the_look(desk: Desk, moved: Any, *given: Any) -> Any:
+        found = tuple(moved)
+        handed_on = ROWS.update().where(ROWS.c.id == f"answer.{id_}").values(handler=other)
+        desk.tx.execute(handed_on)  # by another, between the look and the lock
+        return hold(desk, found, *given)
+
+    monkeypatch.setattr(rescheduling, "hold", after_the_look)
+    with world.running.db.transaction() as tx:
+        desk = Desk(tx, world.running.books)
+        assert revisions.load_year(desk, act(world, tx), world.running.post.links, OFF_AGAIN, REASON) is not None
+    assert obligation(world, f"answer.{id_}")["handler"] == other
+
+
 def test_a_running_notice_runs_its_days_and_the_decision_of_an_objection_moves_with_them(staffed: World) -> None:
     world = staffed
     case = world.listed()

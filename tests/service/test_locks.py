@@ -1,0 +1,93 @@
+"""The order of locks (DECISIONS 28): whoever waits for the first thing holds none of the later ones; on PostgreSQL."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from service.access import Act, Caller
+from service.casework import publishing
+from service.casework.desk import Desk
+from service.storage.tables import CaseRow, Enterprise, Notice, table
+from tests.service.world import ZHENGZHOU, World
+from workflows.programme import Role, packaged_sources
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+OFFICER = f"officer {ZHENGZHOU}"
+_CASES, _SITES, _NOTICES = table(CaseRow), table(Enterprise), table(Notice)
+_PATIENCE = 20.0
+
+
+def _waits_in_order(world: World, rows: Any, ids: list[str], act: Callable[[], object]) -> None:
+    """While somebody holds the first of these rows, `act` waits for it and holds none of the others; then it is done."""
+    first, *others = sorted(ids)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            act()
+        except BaseException as fault:  # noqa: BLE001 told in the test's thread
+            failed.append(fault)
+
+    thread = threading.Thread(target=work)
+    with world.running.db.transaction() as tx:
+        tx.execute(select(rows.c.id).where(rows.c.id == first).with_for_update())
+        thread.start()
+        until = time.monotonic() + _PATIENCE
+        while not tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert time.monotonic() < until, failed or "nobody waits"
+            time.sleep(0.01)
+        for other in others:
+            tx.execute(select(rows.c.id).where(rows.c.id == other).with_for_update(nowait=True))
+    thread.join(_PATIENCE)
+    assert failed == []
+    assert not thread.is_alive()
+
+
+def _taken(world: World, who: str, cases: list[str], event: str, data: Any, reason: str | None = None) -> None:
+    items = [
+        {"case": case, "event": event, "version": world.case(case)["version"], "data": data, "reason": reason}
+        for case in cases
+    ]
+    answer = world.call(who, "POST", "/cases/events", {"items": items})
+    assert [each["ok"] for each in answer.json()["results"]] == [True] * len(cases), answer.text
+
+
+def test_a_version_that_moves_cases_takes_all_of_them_from_the_first(world: World) -> None:
+    first, last = world.listed(), world.listed()
+    world.planned(first)  # what this one owes moves not, what the other owes does
+    source = packaged_sources()["henan-2024"].replace("version = 1\n", "version = 2\n", 1)
+    source = source.replace("due_on = 2024-06-15", "due_on = 2024-06-29")
+
+    def publish() -> None:
+        with world.running.db.transaction() as tx:
+            act = Act(Caller("command", "command:root", Role.ADMIN), world.running.clock.now(tx))
+            links = world.running.post.links
+            publishing.publish(Desk(tx, world.running.books), act, links, source, "推迟", move_cases=True)
+
+    _waits_in_order(world, _CASES, [first, last], publish)
+    assert {world.case(case)["programme_version"] for case in (first, last)} == {2}
+
+
+def test_a_batch_that_leaves_two_notices_takes_them_from_the_first(world: World) -> None:
+    cases = [world.listed(), world.listed()]
+    for case in cases:
+        world.published(case)
+    notices = {world.case(case)["notice"]["id"]: case for case in cases}
+    in_turn = [notices[id_] for id_ in sorted(notices, reverse=True)]
+    data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
+    _waits_in_order(world, _NOTICES, list(notices), lambda: _taken(world, "province", in_turn, "disqualify", data))
+
+
+def test_a_batch_that_gives_grades_takes_sites_from_the_first(world: World) -> None:
+    cases = [world.listed(), world.listed()]
+    for case in cases:
+        world.published(case)
+    world.at("2024-09-20")
+    sites = {world.case(case)["enterprise"]["id"]: case for case in cases}
+    in_turn = [sites[id_] for id_ in sorted(sites, reverse=True)]
+    data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
+    _waits_in_order(world, _SITES, list(sites), lambda: _taken(world, "province", in_turn, "disqualify", data))
