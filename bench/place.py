@@ -27,7 +27,7 @@ from service.running import Running, open_running
 from service.sample import credit_code
 from service.settings import Settings
 from service.setup import migrate
-from tests.postgres import _free_port as free_port
+from tests.postgres import free_port
 from workflows.derive import derive
 from workflows.programme import Role, packaged_sources
 from workflows.working_days import SHANGHAI, legal_day

@@ -131,7 +131,7 @@ class Server:
     def _launch(self) -> bool:
         """Whether the server came up."""
         assert self._folder is not None
-        self.port = _free_port()
+        self.port = free_port()
         settings = self._settings | {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -204,7 +204,8 @@ def _give_away(*paths: Path) -> None:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -23,6 +23,11 @@ AFTERWARDS = _BREACHES | {"escalated"}
 _DAILY, _HANDED = "daily", "handed"
 
 
+def is_rung(told: str, rung: str) -> bool:
+    """Whether something was told as this rung: the name says so, with the day behind it where the term began anew."""
+    return told == rung or told.startswith(f"{rung}-")
+
+
 @lru_cache(maxsize=4096)  # what is owed is reckoned with every event of a case
 def _instant_of(on: date, at: time) -> datetime:
     return datetime.combine(on, at, SHANGHAI).astimezone(UTC)

@@ -23,6 +23,7 @@ from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage import locks
 from service.storage.attempts import fault_of
+from workflows.ladders import is_rung
 from workflows.obligations import Outcome
 from workflows.working_days import end_of_day, legal_day
 
@@ -61,8 +62,8 @@ def tell(
 
 
 def is_breach(rung: str) -> bool:
-    """Whether a rung, by the name under which it is told, is the breach; of a term that began anew it carries the day."""
-    return rung == "breach" or rung.startswith("breach-")
+    """Whether a rung, by the name under which it is told, is the breach."""
+    return is_rung(rung, "breach")
 
 
 _IS_BREACH: ColumnElement[bool] = or_(RUNGS.c.rung == "breach", RUNGS.c.rung.startswith("breach-"))

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from service.casework.desk import Desk
 from service.casework.links import Links
 from service.storage.tables import CaseRow, Enterprise, FilingRow, Objection, Request, table
+from workflows.ladders import is_rung
 from workflows.obligations import stage_at
 from workflows.programme import Programme
 from workflows.text import Text
@@ -101,7 +102,7 @@ class Letters:
     def _item(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
         programme = self._programme(row)
         return {
-            "stage": stage_at(row["due_on"], self._now, escalated=rung == "escalated"),
+            "stage": stage_at(row["due_on"], self._now, escalated=is_rung(rung, "escalated")),
             "title": from_json(row["title"]),
             "about": self._about.get(self._objected.get(row["subject"]) or row["case_id"] or row["enterprise"] or ""),
             "owner": self._owner(programme, row),

@@ -196,7 +196,6 @@ def _enter(
     desk: Desk, act: Act, row: Mapping[str, Any], action: str, changes: dict[str, Any], reason: str | None
 ) -> dict[str, Any]:
     """Append an entry to a filing's history and make the filing as it says; its row."""
-    act = act.not_before(audit.at_of(desk.tx, "filing", row["id"], row["version"]) or act.at)
     version = row["version"] + 1
     entry = audit.Entry(
         act, "filing", row["id"], version, action, row["head"], row["unit"], reason, data={}, changes=changes

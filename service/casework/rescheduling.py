@@ -122,11 +122,10 @@ def move(desk: Desk, act: Act, held: Held, reason: str | None) -> None:
         row = held.things[each.row["subject_type"]][each.row["subject"]]
         if each.row["subject_type"] == "case":
             continue
-        told = act.not_before(audit.at_of(desk.tx, each.row["subject_type"], row["id"], row["version"]) or act.at)
         if each.row["subject_type"] == "request":
-            requests.reschedule(desk, told, row, each.owed, reason)
+            requests.reschedule(desk, act, row, each.owed, reason)
         else:
-            _reschedule(desk, told, each, row, reason)
+            _reschedule(desk, act, each, row, reason)
     obligations.put(desk.tx, [row_of(desk, each, act.at) for each in held.moved])
 
 

@@ -160,8 +160,7 @@ def _extend_notices(
     for row in desk.tx.execute(statement).mappings().all():
         notice = notices[row["id"]]
         entry = audit.Entry(
-            act.not_before(audit.at_of(desk.tx, "notice", row["id"], row["version"]) or act.at),
-            "notice", row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
+            act, "notice", row["id"], row["version"] + 1, "amend", row["head"], row["unit"], reason,
             data={"ends_on": [str(row["ends_on"]), str(notice.ends_on)]}, changes={"ends_on": str(notice.ends_on)},
         )  # fmt: skip
         (head,) = audit.append(desk.tx, [entry])

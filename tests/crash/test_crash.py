@@ -19,7 +19,7 @@ from tests import postgres
 from tests.crash.killed import Deaths, Killed
 from tests.crash.season import Season, mails, told, untold
 from tests.notifications.sink import Sink
-from tests.postgres import _free_port
+from tests.postgres import free_port
 from tests.service.world import BEGINS, World, with_people
 
 pytestmark = pytest.mark.crash
@@ -42,7 +42,7 @@ class Played:
 def _play(url: str, folder: Path, until: str, deaths: Deaths, deadline: float) -> Played:
     with Sink() as sink:
         settings = Settings(
-            database_url=url, clock=f"virtual:{BEGINS}", mail=f"smtp://127.0.0.1:{sink.port}", port=_free_port(),
+            database_url=url, clock=f"virtual:{BEGINS}", mail=f"smtp://127.0.0.1:{sink.port}", port=free_port(),
             tick_seconds=1, public_per_minute=10_000, objections_per_hour=1000,
         )  # fmt: skip
         running = open_running(settings)
