@@ -371,11 +371,12 @@ class Held:
     id: str
     key: str
     attempts: int
+    unsure: bool
 
 
 def hold(tx: Connection, ids: Collection[str]) -> dict[str, Held]:
     """Those of these messages that still wait and that nobody is claiming, by id: nobody does until the transaction ends."""
-    columns = (MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.attempts)
+    columns = (MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.attempts, MESSAGES.c.unsure)
     waiting = select(*columns).where(MESSAGES.c.id.in_(ids), _IS_PENDING).order_by(MESSAGES.c.id)
     rows = tx.execute(waiting.with_for_update(skip_locked=True)) if ids else ()
     return {row.id: Held(*row) for row in rows}
@@ -432,8 +433,15 @@ def _standing(row: Any) -> Standing:
     return Standing(row.id, row.key, row.status == Status.PENDING and not row.unsure, json.loads(row.context))
 
 
+def reword(tx: Connection, row_id: str, template: str, context: Mapping[str, Any]) -> None:
+    """Let a message that waits say the same in words that are true now, also one that may have arrived."""
+    text = json.dumps(context, ensure_ascii=True, separators=(",", ":"), default=_iso)
+    waits = (MESSAGES.c.id == row_id) & _IS_PENDING
+    tx.execute(MESSAGES.update().where(waits).values(template=template, context=text))
+
+
 def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, Any], attempts: int = 0) -> bool:
-    """Let a message that cannot have arrived say something else; False if it is too late for that.
+    """Let a message that cannot have arrived say more; False if it is too late for that.
 
     It is as tired as what it takes up: `attempts`, if those are more than its own.
     """

@@ -1,8 +1,8 @@
 """From what people have to be told to their mails: the day's rungs of one person in one, others each at once; and the claims.
 
 A mail that waited into another day never leaves: when its turn comes, one of that day takes its place and its rungs. So a
-mail server which was away for days is followed by one mail for each, of what is true then, and what may have arrived
-already is never another text under the same Message-ID.
+mail server which was away for days is followed by one mail for each, of what is true then. Only what may have arrived
+already, as its sender was lost, is repeated by itself.
 """
 
 from collections import defaultdict
@@ -73,7 +73,8 @@ _IS_WAITING: ColumnElement[bool] = and_(MESSAGES.c.status == "pending", MESSAGES
 
 def freshen(desk: Desk, links: Links, now: datetime) -> None:
     """Before mails leave: take back what tells of nothing that is owed any more, and let mails of today take the place of
-    those that have waited into another day: one for each person but for those who want each by itself.
+    those that have waited into another day: one for each person but for those who want each by itself. What may have arrived
+    is repeated alone and under its Message-ID, in words of today.
 
     What cannot be put into words is marked with its reason and waits for another turn; it stops nothing else.
     """
@@ -162,11 +163,19 @@ class _Freshening:
             to = self.directory.known(person)
             if to is None:
                 self._give_up(messages)
-            elif to.digest:
-                self._put(to, messages)
-            else:
-                for message in messages:
-                    self._put(to, [message])
+                continue
+            for message in (id_ for id_ in messages if self.held[id_].unsure):
+                self._reword(message)
+            sure = [id_ for id_ in messages if not self.held[id_].unsure]
+            for several in [sure] if to.digest and sure else [[id_] for id_ in sure]:
+                self._put(to, several)
+
+    def _reword(self, message: str) -> None:
+        """What may have arrived is repeated alone, under its own Message-ID: nothing else may be lost with it."""
+        if items := self.told.get(message):
+            outbox.reword(self.desk.tx, message, *_worded(self.letters, items))
+        else:
+            outbox.cancel(self.desk.tx, [message])
 
     def _put(self, to: Addressee, messages: list[str]) -> None:
         """Let one mail of today tell what these would have told, each obligation once, as it was told last."""
