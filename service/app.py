@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
@@ -36,6 +37,7 @@ from service.api.lane import Lane
 from service.api.looks import Looks
 from service.api.openapi import complete
 from service.running import Running
+from service.storage.db import THREADS
 from service.writer import Writer
 
 VERSION = "0.1.0"
@@ -52,6 +54,7 @@ def build(process: Running, *, ticking: bool = True) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         writer = app.state.writer = Writer(process)
         writer.start()
         app.state.looks = Looks(process)

@@ -252,6 +252,10 @@ class Change:
 
         A refusal by the rules (409) is kept too, so that the same request never succeeds after it was refused.
         """
+        with self.process.db.place():
+            return self._tried(do)
+
+    def _tried(self, do: Callable[[Desk, Act], Answer]) -> Response:
         for attempt in range(_TRIES):
             if attempt:  # who lost together must not come again together
                 clock.pause(_PAUSE_SECONDS * 2**attempt * self.process.books.chance.fraction())

@@ -221,7 +221,8 @@ def install(app: FastAPI) -> None:
             headers = {**error.answer.headers, "Idempotent-Replayed": "true"}
             return Response(error.answer.body, error.answer.status, headers)
         if isinstance(error, errors.DatabaseAway):
-            request.app.state.running.ticks.refused = clock.monotonic()
+            if not isinstance(error, errors.DatabaseBusy):  # that many come at once is no reason to send nobody
+                request.app.state.running.ticks.refused = clock.monotonic()
             _log.error("database refused", code=error.code, path=request.url.path, why=str(error.__cause__ or ""))
         return problem_response(request, error)
 

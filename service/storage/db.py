@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from service.settings import SettingRefused
 _READS = "jinji_reads"
 # How long a writer of SQLite waits for those before it.
 _PATIENCE = 15
+_CONNECTIONS, _MORE_CONNECTIONS = 12, 4
+# Of the threads that serve requests so many may be after a change of SQLite, most of them waiting for their turn; that
+# leaves one for each connection, so that who only reads finds a thread.
+_MOST_WRITERS = 64
+THREADS = _MOST_WRITERS + _CONNECTIONS + _MORE_CONNECTIONS
 _DRIVERS = ("sqlite", "postgresql+psycopg")
 # PostgreSQL: deadlock, serialization failure, lock not available. SQLite says "database is locked".
 _BUSY = frozenset({"40P01", "40001", "55P03"})
@@ -26,15 +31,18 @@ _BUSY = frozenset({"40P01", "40001", "55P03"})
 class Database:
     """One engine. `reading()` and `transaction()` give a connection; nobody else commits."""
 
-    def __init__(self, url: str, *, pool_size: int = 12, lasting: bool = True) -> None:
+    def __init__(self, url: str, *, pool_size: int = _CONNECTIONS, lasting: bool = True) -> None:
         """`lasting=False`: what is committed need not outlive a power cut, as of a database that is thrown away."""
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_pre_ping": False, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 5}
+        options: dict[str, Any] = {
+            "pool_pre_ping": False, "pool_size": pool_size, "max_overflow": _MORE_CONNECTIONS, "pool_timeout": 5,
+        }  # fmt: skip
         options["hide_parameters"] = True  # the text of an error goes into the log, and parameters may be a person's
         # SQLite has one writer at a time and lets the others ask again and again, some of them in vain for seconds; here
         # they queue, and before they take a connection, which readers need.
-        self._turn = threading.Lock() if self.is_sqlite else None
+        self._turn = threading.Semaphore() if self.is_sqlite else None
+        self._places = threading.Semaphore(_MOST_WRITERS) if self.is_sqlite else None
         if self.is_sqlite:
             options["connect_args"] = {"timeout": _PATIENCE, "check_same_thread": False}
         else:
@@ -74,24 +82,33 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection whose changes are committed, durably, when the block ends without an exception."""
-        with _translated(), self._in_turn(), self.engine.begin() as connection:
+        with _translated(), _held(self._turn, DatabaseAway, timeout=_PATIENCE), self.engine.begin() as connection:
             yield connection
 
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        if self._turn is None:
-            yield
-            return
-        if not self._turn.acquire(timeout=_PATIENCE):
-            raise DatabaseBusy
-        try:
-            yield
-        finally:
-            self._turn.release()
+    def place(self) -> AbstractContextManager[None]:
+        """A place among the requests that change something; DatabaseBusy at once where all are taken.
+
+        The writer of events and the ticker have threads of their own, and need none.
+        """
+        return _held(self._places, DatabaseBusy, blocking=False)
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _held(places: threading.Semaphore | None, otherwise: type[DatabaseAway], **how: Any) -> Iterator[None]:
+    """Hold a place, if they are counted. Raises `otherwise` where none is to be had."""
+    if places is None:
+        yield
+        return
+    if not places.acquire(**how):
+        raise otherwise
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _parsed(url: str) -> URL:

@@ -1,9 +1,11 @@
 """The manners of the REST contract: the order of errors, problems, versions, content types, pages and cursors."""
 
 import base64
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from service.api.edge import Limits
 from service.casework import tokens
 from service.casework.desk import Desk
 from service.settings import Settings
-from service.storage.db import Database
+from service.storage.db import THREADS, Database
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 from workflows.programme import Role
 
@@ -391,3 +393,40 @@ def test_without_its_database_the_service_says_503_and_comes_back(world: World, 
     finally:
         world.running.db = mine
     assert world.case(case)["version"] == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_while_many_wait_to_write_the_next_is_told_at_once_and_who_reads_is_served(world: World) -> None:
+    contact = {"unit": ZHENGZHOU, "duty": "handler", "name": "刘工", "email": "liu@example.org"}
+    with ThreadPoolExecutor(THREADS) as pool:
+        with world.running.db.transaction():
+            asked = [pool.submit(world.call, OFFICER, "POST", "/contacts", contact) for _ in range(THREADS)]
+            refused = [each.result() for each in islice(as_completed(asked, timeout=10), 16)]
+            assert {(each.status_code, each.json()["code"]) for each in refused} == {(503, "database_busy")}
+            assert all(int(each.headers["retry-after"]) > 0 for each in refused)
+            assert world.call(OFFICER, "GET", "/contacts").json()["items"] == []
+            assert world.client.get("/health/ready").status_code == 200
+        statuses = Counter(each.result().status_code for each in asked)
+    assert statuses == {201: THREADS - 16, 503: 16}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_has_waited_in_vain_for_his_turn_is_not_kept_waiting_again(world: World) -> None:
+    case = world.listed()
+    turn = world.running.db._turn = NeverHad()
+    sent = [
+        world.call(OFFICER, "PATCH", f"/cases/{case}", {"remark": "x"}, version=1),
+        world.call(OFFICER, "POST", f"/cases/{case}/events", {"event": "publish"}, version=1),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in sent] == [(503, "database_away")] * 2
+    assert turn.tries == len(sent)
+
+
+class NeverHad:
+    """A lock that another keeps."""
+
+    tries = 0
+
+    def acquire(self, **how: float) -> bool:
+        self.tries += 1
+        return False
