@@ -207,16 +207,16 @@ def contacts_seen(caller: Caller) -> ColumnElement[bool]:
     return _CONTACTS.c.unit == caller.unit if caller.role == Role.UNIT else false()
 
 
-def audit_seen(caller: Caller) -> ColumnElement[bool]:
-    """The condition under which a row of `audit` is in scope."""
+def audit_seen(caller: Caller, rows: Any = _AUDIT) -> ColumnElement[bool]:
+    """The condition under which a row of `audit`, or of a part of it, is in scope."""
     if caller.sees_all:
         return true()
     if caller.role == Role.UNIT:
-        return _AUDIT.c.unit == caller.unit  # type: ignore[no-any-return]
+        return rows.c.unit == caller.unit  # type: ignore[no-any-return]
     own_cases = select(_CASES.c.id).where(cases_seen(caller))
     own_requests = select(_REQUESTS.c.id).where(requests_seen(caller))
-    own = _AUDIT.c.subject_id.in_(own_cases) | _AUDIT.c.subject_id.in_(own_requests)
-    return own | _AUDIT.c.subject_id.in_(caller.enterprises)  # type: ignore[no-any-return]
+    own = rows.c.subject_id.in_(own_cases) | rows.c.subject_id.in_(own_requests)
+    return own | rows.c.subject_id.in_(caller.enterprises)  # type: ignore[no-any-return]
 
 
 def hashed(secret: str) -> str:

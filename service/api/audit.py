@@ -55,7 +55,10 @@ def search_audit(
     q: Filter = None,
     about: Annotated[
         Sought | None,
-        Query(description="The id of a thing: its entries, and those of its requests, objections, notices and dues."),
+        Query(
+            description="The id of a thing: its entries, and those of what hangs on it: cases of a site; requests, "
+            "objections and notices of a case or site; objections of a notice; what is owed for any of them."
+        ),
     ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,

@@ -17,7 +17,9 @@ import rfc8785
 from pydantic_core import from_json
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
+    FromClause,
     and_,
     desc,
     literal,
@@ -30,9 +32,18 @@ from sqlalchemy import (
 
 from service.access import Act, Caller, audit_seen
 from service.storage.sets import sent_rows, write_set
-from service.storage.tables import AuditEntry, NoticeEntryRow, Objection, Obligation, Request, UTCDateTime, table
+from service.storage.tables import (
+    AuditEntry,
+    CaseRow,
+    NoticeEntryRow,
+    Objection,
+    Obligation,
+    Request,
+    UTCDateTime,
+    table,
+)
 
-_AUDIT = table(AuditEntry)
+_AUDIT, _CASES = table(AuditEntry), table(CaseRow)
 _REQUESTS, _OBJECTIONS, _ENTRIES, _OWED = table(Request), table(Objection), table(NoticeEntryRow), table(Obligation)
 _HELD = [column.name for column in _AUDIT.columns if column.name != "seq"]
 APPEND = _AUDIT.insert()
@@ -196,67 +207,80 @@ class Query:
     about: str | None = None
 
 
-def _things_about(tx: Connection, thing: str) -> list[str]:
-    """A thing and what hangs on it: requests, objections and notices of a case or site, and what is owed for any of them."""
-    of_case, of_site = _REQUESTS.c.case_id == thing, _REQUESTS.c.enterprise == thing
-    hanging = union_all(
-        select(_REQUESTS.c.id).where(of_case | of_site),
-        select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == thing),
-        select(_ENTRIES.c.notice).where(_ENTRIES.c.case_id == thing),
-    )
-    things = [thing, *tx.execute(hanging).scalars()]
-    return [*things, *tx.execute(select(_OWED.c.id).where(_OWED.c.subject.in_(things))).scalars()]
+def _about(thing: str | None) -> FromClause:
+    """The entries of a thing and of what hangs on it; all that there are, for None."""
+    if thing is None:
+        return _AUDIT  # type: ignore[no-any-return]
+    # They are few of many: OFFSET keeps both engines from walking an index of time or unit until they come.
+    return select(_AUDIT).where(_AUDIT.c.subject_id.in_(_things_about(thing))).offset(0).subquery()
 
 
-def _wanted(tx: Connection, caller: Caller, query: Query) -> ColumnElement[bool]:
-    conditions = [audit_seen(caller)]
+def _things_about(thing: str) -> CompoundSelect[Any]:
+    """A thing and what hangs on it: the cases of a site; requests, objections and notices of a site or case; the
+    objections of a notice; and what is owed for any of them.
+    """
+    cases = union_all(select(literal(thing).label("id")), select(_CASES.c.id).where(_CASES.c.enterprise == thing)).cte()
+    of_cases, published = select(cases.c.id), select(_ENTRIES.c.case_id).where(_ENTRIES.c.notice == thing)
+    things = union_all(
+        of_cases,
+        select(_REQUESTS.c.id).where((_REQUESTS.c.case_id == thing) | (_REQUESTS.c.enterprise == thing)),
+        select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id.in_(of_cases)),
+        select(_ENTRIES.c.notice).where(_ENTRIES.c.case_id.in_(of_cases)),
+        # Found by its cases, of which there is an index.
+        select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.notice == thing, _OBJECTIONS.c.case_id.in_(published)),
+    ).cte()
+    every = select(things.c.id)
+    return union_all(every, select(_OWED.c.id).where(_OWED.c.subject.in_(every)))
+
+
+def _wanted(rows: FromClause, caller: Caller, query: Query) -> ColumnElement[bool]:
+    conditions = [audit_seen(caller, rows)]
     for column, value in (
-        (_AUDIT.c.subject_type, query.subject_type),
-        (_AUDIT.c.subject_id, query.subject),
-        (_AUDIT.c.unit, query.unit),
-        (_AUDIT.c.action, query.action),
-        (_AUDIT.c.request_id, query.request_id),
+        (rows.c.subject_type, query.subject_type),
+        (rows.c.subject_id, query.subject),
+        (rows.c.unit, query.unit),
+        (rows.c.action, query.action),
+        (rows.c.request_id, query.request_id),
     ):
         if value is not None:
             conditions.append(column == value)
-    if query.about is not None:
-        conditions.append(_AUDIT.c.subject_id.in_(_things_about(tx, query.about)))
     if query.from_ is not None:
-        conditions.append(_AUDIT.c.at >= query.from_)
+        conditions.append(rows.c.at >= query.from_)
     if query.to is not None:
-        conditions.append(_AUDIT.c.at < query.to)
+        conditions.append(rows.c.at < query.to)
     if query.q is not None:
         conditions.append(
             or_(
-                _AUDIT.c.reason.contains(query.q, autoescape=True),
-                _AUDIT.c.data.contains(query.q, autoescape=True),
-                _AUDIT.c.actor_name.contains(query.q, autoescape=True),
+                rows.c.reason.contains(query.q, autoescape=True),
+                rows.c.data.contains(query.q, autoescape=True),
+                rows.c.actor_name.contains(query.q, autoescape=True),
             )
         )
     return and_(*conditions)
 
 
-def _by(actor: str | None) -> tuple[ColumnElement[bool], ...]:
+def _by(rows: FromClause, actor: str | None) -> tuple[ColumnElement[bool], ...]:
     """The conditions, of which no entry meets two, under which an entry is an actor's, who is said by id or by name."""
     if actor is None:
         return (true(),)
-    is_id: ColumnElement[bool] = _AUDIT.c.actor_id == actor
-    return is_id, and_(_AUDIT.c.actor_name == actor, ~is_id)
+    is_id: ColumnElement[bool] = rows.c.actor_id == actor
+    return is_id, and_(rows.c.actor_name == actor, ~is_id)
 
 
 def page(
     tx: Connection, caller: Caller, query: Query, limit: int, after: tuple[datetime, int] | None = None
 ) -> list[dict[str, Any]]:
     """Up to `limit` entries in scope, newest first, beyond the entry `after` (its instant and sequence)."""
-    wanted = _wanted(tx, caller, query)
+    rows = _about(query.about)
+    wanted = _wanted(rows, caller, query)
     if after is not None:
         at, seq = after
         # Compared as one row, so that the index is entered there and not walked from the newest entry.
-        wanted &= tuple_(_AUDIT.c.at, _AUDIT.c.seq) < tuple_(literal(at, UTCDateTime), seq)
+        wanted &= tuple_(rows.c.at, rows.c.seq) < tuple_(literal(at, UTCDateTime), seq)
     # Each condition walks an index of its own in order and stops; one with OR in it would read all that there is.
     newest = [
-        select(_AUDIT).where(wanted, one).order_by(_AUDIT.c.at.desc(), _AUDIT.c.seq.desc()).limit(limit)
-        for one in _by(query.actor)
+        select(rows).where(wanted, one).order_by(rows.c.at.desc(), rows.c.seq.desc()).limit(limit)
+        for one in _by(rows, query.actor)
     ]
     statement = union_all(*(select(each.subquery()) for each in newest)).order_by(desc("at"), desc("seq")).limit(limit)
     return [dict(row) for row in tx.execute(statement if len(newest) > 1 else newest[0]).mappings()]

@@ -18,11 +18,12 @@ from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
-from service.access import SYSTEM
+from service.access import SYSTEM, Caller
 from service.api.audit import _cell
 from service.casework import audit, private, verification
-from service.storage.tables import Enterprise, PrivateText, table
+from service.storage.tables import Enterprise, Notice, NoticeEntryRow, PrivateText, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.programme import Role
 
 OFFICER = f"officer {ZHENGZHOU}"
 VERIFY = Path(__file__).resolve().parents[2] / "examples" / "verify.py"
@@ -346,6 +347,82 @@ def test_what_hangs_on_a_case_is_found_with_it(world: World) -> None:
     filing = f"henan-2024.{ZHENGZHOU}.list.2024"
     assert [each["action"] for each in _entries(world, f"&about={filing}")] == ["breach"]
     assert _entries(world, f"&about={case}", f"officer {KAIFENG}") == []
+
+
+def test_what_hangs_on_a_site_and_on_a_notice_is_found_with_them(world: World) -> None:
+    line, stranger = world.line(), world.listed()
+    published, listed = (
+        world.call(OFFICER, "POST", "/cases", {**line, "industry": industry}).json()
+        for industry in ("foundry", "glass")
+    )
+    case, other, site = published["id"], listed["id"], published["enterprise"]["id"]
+    need = {"kind": "policy", "text": "请指导"}
+    asked = [
+        world.call(OFFICER, "POST", "/requests", {**need, **of}).json()["id"]
+        for of in ({"case": case}, {"enterprise": site})
+    ]
+    for each in (case, stranger):
+        world.checked(each)
+    world.at("2024-09-03")
+    items = [{"case": each, "version": world.case(each)["version"]} for each in (case, stranger)]
+    notice = world.call(OFFICER, "POST", "/notices", {"cases": items}).json()["id"]
+    for each in (case, stranger):
+        body = {"case": each, "reasons": "台账不实"}
+        assert world.call(None, "POST", f"/public/notices/{notice}/objections", body).status_code == 201
+    told = world.call("province", "GET", "/objections").json()["items"]
+    objection, another = (next(row["id"] for row in told if row["case"] == each) for each in (case, stranger))
+    world.at("2024-10-08")
+    everything = _entries(world)
+
+    def hanging(*things: str) -> list[str]:
+        owed = [f".{thing}" for thing in things]
+        return [
+            entry["id"]
+            for entry in everything
+            if entry["subject"]["id"] in things or any(of in entry["subject"]["id"] for of in owed)
+        ]
+
+    def about(thing: str) -> list[str]:
+        return [entry["id"] for entry in _entries(world, f"&about={thing}")]
+
+    assert about(site) == hanging(site, case, other, *asked, objection, notice)
+    assert about(case) == hanging(case, asked[0], objection, notice)
+    assert about(notice) == hanging(notice, objection, another)
+    assert {f"objection.{objection}.1", f"objection.{another}.1"} <= set(about(notice))
+    assert f"stage.{other}.plan_stage.1" in about(site)
+    with world.running.db.transaction() as tx:  # another notice of the case, to which nobody has objected
+        for model, named in ((Notice, "id"), (NoticeEntryRow, "notice")):
+            rows = table(model)
+            copied = tx.execute(select(rows).where(rows.c[named] == notice)).mappings().first()
+            assert copied is not None
+            tx.execute(rows.insert().values({**copied, named: "another notice"}))
+    assert about("another notice") == []
+
+
+def test_a_page_about_a_thing_is_one_statement_and_walks_only_what_hangs_on_it(world: World) -> None:
+    case, caller = world.listed(), Caller("u", "u", Role.UNIT, ZHENGZHOU)
+    told: list[tuple[str, Any]] = []
+    event.listen(world.running.db.engine, "before_cursor_execute", lambda *said: told.append(said[2:4]))
+    with world.running.db.reading() as tx:
+        assert len(audit.page(tx, caller, audit.Query(about=case, action="list"), 50)) == 1
+        ((statement, values),) = (one for one in told if not one[0].startswith("BEGIN"))
+        if not world.running.db.is_sqlite:
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")  # there are so few rows
+        explain = "EXPLAIN QUERY PLAN " if world.running.db.is_sqlite else "EXPLAIN "
+        plan = str(tx.exec_driver_sql(explain + statement, values).all())
+    assert not [scan for scan in ("audit_by_", "SCAN audit", "SCAN objections", "Seq Scan") if scan in plan]
+    for index in (
+        "sqlite_autoindex_audit_1" if world.running.db.is_sqlite else "one_entry_per_version",
+        "cases_by_enterprise", "requests_by_case", "requests_by_enterprise", "objections_by_case",
+        "notice_entries_by_case", "obligations_by_subject",
+    ):  # fmt: skip
+        assert index in plan
+
+
+def test_an_entry_of_somebody_whose_name_is_his_id_is_found_once(world: World) -> None:
+    world.at("2024-06-17")
+    found = [entry["id"] for entry in _entries(world, "&actor=system")]
+    assert len(found) == len(set(found)) > 1
 
 
 def test_neither_personal_data_nor_secrets_stand_in_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
