@@ -473,6 +473,13 @@ def oldest_pending_at(tx: Connection) -> datetime | None:
     return min((at for at in oldest if at is not None), default=None)
 
 
+def count_since(tx: Connection, template: str, recipient: str, since: datetime) -> int:
+    """How many messages of a template were written to a recipient since an instant, that included."""
+    wanted = (MESSAGES.c.recipient == storable(recipient)) & (MESSAGES.c.created_at >= since)
+    counted = select(func.count()).select_from(MESSAGES).where(wanted, MESSAGES.c.template == template)
+    return int(tx.execute(counted).scalar_one())
+
+
 def count_by_status(tx: Connection) -> dict[Status, int]:
     """How many messages stand where; every status is named."""
     counted = tx.execute(select(MESSAGES.c.status, func.count()).group_by(MESSAGES.c.status))

@@ -28,17 +28,18 @@ from workflows.working_days import end_of_day, legal_day
 _CONTACTS = table(Contact)
 _CODE_DIGITS = 10  # too many to try
 _CODES_A_DAY = 5  # so that nobody floods an address of somebody else's
+_CODE = "confirm_address"
 _THERE = _CONTACTS.c.removed_at.is_(None)
 _TOLD = ("unit", "duty", "language", "digest", "muted")
 
 
 class TooManyCodes(Conflict):
-    """A contact gets only so many codes a day."""
+    """An address gets only so many codes a day."""
 
     code = "too_many_codes"
     said = Text(
-        f"该联系人今日已发送 {_CODES_A_DAY} 次验证码，请核对邮箱地址，明日再试",
-        f"{_CODES_A_DAY} codes were sent to this contact today: look at the address, and try again tomorrow",
+        f"该邮箱今日已发送 {_CODES_A_DAY} 次验证码，请核对邮箱地址，明日再试",
+        f"{_CODES_A_DAY} codes were sent to this address today: look whether it is right, and try again tomorrow",
     )
 
 
@@ -147,13 +148,12 @@ def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links)
     row = _locked(desk, act.caller, contact_id)
     if row["version"] != version:
         raise VersionStale(version=row["version"])
+    person = private.read(desk.tx, {row["person"]})[row["person"]]
     today = end_of_day(legal_day(act.at) - timedelta(days=1))
-    history = audit.history(desk.tx, "contact", contact_id)
-    if sum(each["action"] == "send_code" and each["at"] >= today for each in history) >= _CODES_A_DAY:
+    if outbox.count_since(desk.tx, _CODE, person["email"], today) >= _CODES_A_DAY:
         raise TooManyCodes
     code = f"{int(desk.chance.hex(64), 16) % 10**_CODE_DIGITS:0{_CODE_DIGITS}}"
     row = _changed(desk, act, row, "send_code", {"confirmation_hash": hashed(f"{contact_id}:{code}")}, {}, {})
-    person = private.read(desk.tx, {row["person"]})[row["person"]]
     programmes = [each.programme for each in desk.books.programmes.newest(desk.tx)]
     programme = max(programmes, key=lambda each: each.year)
     unit = next(
@@ -165,7 +165,7 @@ def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links)
         "unit": {"zh": unit.name.zh, "en": unit.name.en}, "code": code, "link": links.to("contacts", contact_id),
     }  # fmt: skip
     message = NewMessage(
-        id=desk.chance.id(act.at), key=f"confirm:{contact_id}:{row['version']}", template="confirm_address",
+        id=desk.chance.id(act.at), key=f"confirm:{contact_id}:{row['version']}", template=_CODE,
         recipient=person["email"], recipient_name=person["name"], created_at=act.at, context=context,
         language=row["language"], unit=row["unit"],
     )  # fmt: skip

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from notifications.outbox import MESSAGES
+from notifications import outbox
+from notifications.outbox import MESSAGES, NewMessage
 from service import sample, scheduler
+from service.access import Act, Caller
 from service.casework import contacts
+from service.casework.desk import Desk
+from service.errors import VersionStale
 from service.storage.tables import AuditEntry, Contact, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.programme import Role
 
 OFFICER, FOREIGNER, PROVINCE = f"officer {ZHENGZHOU}", f"officer {KAIFENG}", "410000"
 
@@ -250,7 +255,39 @@ def test_an_address_is_not_flooded_with_codes(world: World) -> None:
     assert [ask(version)[0] for version in range(1, 6)] == [200] * 5
     assert ask(6) == (409, "too_many_codes")
     world.at("2024-05-21T00:00:00+08:00")
-    assert ask(6)[0] == 200
+    assert [ask(version)[0] for version in range(6, 12)] == [200] * 5 + [409]
+
+
+def test_an_address_is_not_flooded_through_many_contacts_either(world: World) -> None:
+    def ask(contact: dict[str, Any]) -> int:
+        answer = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {}, version=contact["version"])
+        return int(answer.status_code)
+
+    with world.running.db.transaction() as tx:  # other mail is no code
+        told = {
+            "template": "digest",
+            "recipient": "liu@example.org",
+            "recipient_name": "刘工",
+            "created_at": world.now(),
+        }
+        outbox.enqueue(tx, [NewMessage(id=f"told-{n}", key=f"told-{n}", **told) for n in range(5)])
+    same = [_entered(world, duty=duty) for duty in ("officer", "handler", "supervisor") * 2]
+    assert [ask(contact) for contact in same] == [200] * 5 + [409]
+    assert ask(_entered(world, email="chen@example.org")) == 200
+    path = f"/contacts/{same[0]['id']}"
+    moved = world.call(OFFICER, "PATCH", path, {"email": "liu2@example.org"}, version=2).json()
+    assert ask(moved) == 200
+
+
+def test_of_two_who_have_a_code_sent_or_confirm_at_once_one_is_told_that_it_has_changed(world: World) -> None:
+    contact = _entered(world)["id"]
+    with world.running.db.transaction() as tx:
+        desk, act = Desk(tx, world.running.books), Act(Caller("a", "a", Role.ADMIN), world.now())
+        assert contacts.send_code(desk, act, contact, 1, world.running.post.links)["version"] == 2
+        with pytest.raises(VersionStale):
+            contacts.send_code(desk, act, contact, 1, world.running.post.links)
+        with pytest.raises(VersionStale):
+            contacts.confirm(desk, act, contact, 1, "0" * 10)
 
 
 def test_an_address_is_confirmed_by_the_code_that_was_mailed_there(world: World) -> None:
@@ -270,6 +307,8 @@ def test_an_address_is_confirmed_by_the_code_that_was_mailed_there(world: World)
     assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "wrong_code")
     right = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {"code": code}, version=2)
     assert right.json()["confirmed_at"] == "2024-05-20T09:00:00+08:00"
+    again = world.call(OFFICER, "POST", f"/contacts/{contact['id']}/confirm", {"code": code}, version=3)
+    assert (again.status_code, again.json()["errors"][0]["code"]) == (422, "wrong_code")
     assert world.call("auditor", "GET", f"/audit/verify?subject={contact['id']}").json()["ok"]
     moved = world.call(OFFICER, "PATCH", f"/contacts/{contact['id']}", {"email": "wang2@example.org"}, version=3)
     assert moved.json()["confirmed_at"] is None
