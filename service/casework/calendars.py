@@ -88,7 +88,7 @@ def differences(calendar: Calendar, year: CalendarYear) -> list[str]:
     for on in days:
         was, is_ = calendar.day(on), after.day(on)
         if is_.kind in ("weekday", "weekend") and was.kind in (is_.kind, "unknown"):
-            usual += (was.kind, was.provisional) != (is_.kind, is_.provisional)
+            usual += was.provisional and not is_.provisional  # the last week waits for the next year's notice
         elif (was.kind, was.provisional) != (is_.kind, is_.provisional):
             firm = "" if is_.provisional else " (firm)"
             lines.append(f"{on} {was.kind} -> {is_.kind}{firm} {is_.name or ''}".rstrip())
