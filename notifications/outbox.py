@@ -456,10 +456,14 @@ _FIRST_PENDING = select(MESSAGES.c.next_attempt_at).where(_IS_PENDING).order_by(
 _FIRST_CLAIMED = select(func.min(MESSAGES.c.claimed_at)).where(_IS_SENDING)
 
 
-def next_due_at(tx: Connection, stale_after: timedelta) -> datetime | None:
-    """The earliest instant at which there is something to send or to release; it may have passed. None: never."""
-    pending = tx.execute(_FIRST_PENDING).scalar()
-    claimed = tx.execute(_FIRST_CLAIMED).scalar()
+def next_due_at(tx: Connection, stale_after: timedelta, channel: Channel | None = None) -> datetime | None:
+    """The earliest instant at which there is something to send or to release; it may have passed. None: never.
+
+    Of `channel`, unless None.
+    """
+    of_it = true() if channel is None else MESSAGES.c.channel == str(channel)
+    pending = tx.execute(_FIRST_PENDING.where(of_it)).scalar()
+    claimed = tx.execute(_FIRST_CLAIMED.where(of_it)).scalar()
     instants = [pending] if pending else []
     if claimed is not None:
         instants.append(claimed + stale_after)

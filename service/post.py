@@ -43,7 +43,7 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
 def run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
     """Send what is due now by a channel; what failed for now is tried again later."""
     with db.reading() as tx:
-        at = outbox.next_due_at(tx, STALE_AFTER)
+        at = outbox.next_due_at(tx, STALE_AFTER, channel)
         if at is None or at > clock.now(tx):
             return Delivered()
         hours = _office_hours(books, tx)

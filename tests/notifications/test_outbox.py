@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
 from sqlalchemy import insert, text
 
 from notifications import outbox
-from notifications.outbox import MESSAGES, NewMessage, Status, Wanted
+from notifications.outbox import MESSAGES, Channel, NewMessage, Status, Wanted
 from service.storage.db import Database
 from tests.notifications.conftest import NOW
 
@@ -189,6 +189,23 @@ def test_a_failure_waits_for_its_next_attempt_or_ends(db: Database, message: Mak
         assert not outbox.record_failure(tx, never.id, "a", "refused", None)
         assert outbox.next_due_at(tx, HOUR) == NOW + HOUR
     assert (row(db, again.id)["status"], row(db, never.id)["status"]) == ("pending", "failed")
+
+
+def test_each_channel_has_its_own_next_instant(db: Database, message: Make) -> None:
+    mail, webhook = message(send_at=NOW + HOUR), message(channel=Channel.WEBHOOK)
+    put(db, mail, webhook)
+
+    def due(channel: Channel | None = None) -> datetime | None:
+        with db.reading() as tx:
+            return outbox.next_due_at(tx, 2 * HOUR, channel)
+
+    assert [due(), due(Channel.EMAIL), due(Channel.WEBHOOK)] == [NOW, NOW + HOUR, NOW]
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 1, Channel.WEBHOOK)
+    assert [due(), due(Channel.EMAIL), due(Channel.WEBHOOK)] == [NOW + HOUR, NOW + HOUR, NOW + 2 * HOUR]
+    with db.transaction() as tx:
+        outbox.cancel(tx, [mail.id])
+    assert [due(), due(Channel.EMAIL), due(Channel.WEBHOOK)] == [NOW + 2 * HOUR, None, NOW + 2 * HOUR]
 
 
 def test_only_who_claimed_records_a_failure(db: Database, message: Make) -> None:

@@ -14,9 +14,9 @@ from sqlalchemy import event, text
 from notifications import outbox
 from notifications.channels.outgoing import Outgoing
 from notifications.channels.webhook import WebhookChannel, sign
-from notifications.delivery import deliver
+from notifications.delivery import Delivered, deliver
 from notifications.rendering import event_body
-from service import scheduler
+from service import post, scheduler
 from service.access import SYSTEM
 from service.casework import verification
 from service.casework.desk import Desk
@@ -339,6 +339,17 @@ class _Slow:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def test_where_only_a_webhook_is_due_no_mail_is_looked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(world)
+    world.moved(OFFICER, world.listed(), "withdraw", reason="退出")
+    running = world.running
+    begun: list[None] = []
+    transaction = running.db.transaction
+    monkeypatch.setattr(running.db, "transaction", lambda: (begun.append(None), transaction())[1])
+    assert post.run(running.post, outbox.Channel.EMAIL, running.db, running.clock, running.books) == Delivered()
+    assert begun == []
 
 
 def test_a_slow_receiver_keeps_no_mail_waiting(world: World) -> None:
