@@ -191,7 +191,8 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
         programme,
         filing,
         ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
-        _others(desk, row),
+        # Only who tells of acceptances has batches (P4); the others need not read what was handed in month by month.
+        _others(desk, row) if "reviewed_on" in columns else forms.Others(),
     )
 
 

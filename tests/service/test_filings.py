@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from service.access import SYSTEM, Act
 from service.casework import audit, filings, programmes, verification
@@ -48,6 +48,16 @@ def _all_owed(world: World, filing: str = LIST) -> list[dict[str, Any]]:
     """What the unit owes, or owed, of one filing: by its date, then each time that it was sent back."""
     items: list[dict[str, Any]] = world.call("province", "GET", f"/obligations?subject={filing}").json()["items"]
     return items
+
+
+@pytest.mark.parametrize("form, reads", [("list.2024", 0), ("tracking.2024-06", 0), ("accepted.2024-10", 1)])
+def test_only_a_form_in_batches_reads_what_was_handed_in_before(shared_world: World, form: str, reads: int) -> None:
+    told: list[str] = []
+    with shared_world.running.db.reading() as tx:
+        row = filings.read(tx, SYSTEM, f"henan-2024.{ZHENGZHOU}.{form}")
+        event.listen(tx, "before_cursor_execute", lambda *said: told.append(said[2]))
+        assert filings.drawn_up(Desk(tx, shared_world.running.books), row) == []
+    assert len([statement for statement in told if "FROM filings" in statement]) == reads
 
 
 def test_every_unit_owes_every_filing_of_the_plan_from_its_publication(world: World) -> None:
