@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
@@ -102,11 +102,13 @@ def _known(tx: Connection, cases: Sequence[str]) -> dict[str, list[dict[str, Any
     return found
 
 
+_MARK = ROWS.update().where(ROWS.c.message == bindparam("told_by")).values(taken_back_by=bindparam("at_version"))
+
+
 def _take_back(tx: Connection, overtaken: Sequence[tuple[str, int]]) -> None:
     """Tell these messages no more, each because of what its case's version says; what has left says what it says."""
-    for message, version in overtaken:
-        tx.execute(ROWS.update().where(ROWS.c.message == message).values(taken_back_by=version))
     if overtaken:
+        tx.execute(_MARK, [{"told_by": message, "at_version": version} for message, version in overtaken])
         outbox.cancel(tx, [message for message, _ in overtaken])
 
 
