@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import select
 
+from notifications.wording import one_line
 from service.casework.desk import Desk
 from service.casework.links import Links
 from service.storage.tables import CaseRow, Enterprise, FilingRow, Objection, Request, table
@@ -21,6 +22,8 @@ _FILINGS = table(FilingRow)
 # A mail lists so many things, more than anybody has in a season; what were beyond is counted.
 _MOST = 500
 _STAGES = ("escalated", "overdue", "due", "ahead")
+# Among other things a request is quoted by so many characters; by itself whole.
+_LONGEST_QUOTE = 120
 
 REQUEST_KINDS: Mapping[str, Text] = {
     "project": Text("项目", "project"),
@@ -48,7 +51,8 @@ class Letters:
 
     def reminder(self, row: Mapping[str, Any], rung: str) -> tuple[str, dict[str, Any]]:
         """Template and context of the mail that tells of one rung of one obligation alone."""
-        context = {**self._frame(self._programme(row)), "item": self._item(row, rung), "calendar": self._dates([row])}
+        item = self._item(row, rung) | self._quoted(row)
+        context = {**self._frame(self._programme(row)), "item": item, "calendar": self._dates([row])}
         if row["kind"] != "answer" or rung not in ("handed", "breach"):
             return "reminder", context
         context["request"] = self._request(row, rung)
@@ -58,7 +62,7 @@ class Letters:
         """Template and context of one mail that tells of several rungs, the worst first."""
         told: dict[str, list[dict[str, Any]]] = {stage: [] for stage in _STAGES}
         for row, rung in sorted(items, key=lambda each: (each[0]["due_at"], each[0]["id"])):
-            item = self._item(row, rung)
+            item = self._item(row, rung) | self._quoted(row, _LONGEST_QUOTE)
             told[item["stage"]].append(item)
         room = _MOST
         groups = []
@@ -115,6 +119,13 @@ class Letters:
             "link": self._links.to(*_place(row)),
         }
 
+    def _quoted(self, row: Mapping[str, Any], longest: int | None = None) -> dict[str, Any]:
+        """What was asked, where that is owed an answer; shortened to one line of so many characters, if said."""
+        if row["kind"] != "answer":
+            return {}
+        asked = self._asked(row)
+        return {"request": asked if longest is None else {**asked, "text": _shortened(asked["text"], longest)}}
+
     def _next(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, str]:
         reason = self._returned.get(row["subject"]) if row["id"] != f"filing.{row['subject']}" else None
         if row["kind"] == "filing" and reason is not None:
@@ -138,16 +149,18 @@ class Letters:
             "en": f"{area.name.en}, {officer}" if officer else area.name.en,
         }
 
+    def _asked(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        asked = self._requests[row["subject"]]
+        return {"kind": _both(REQUEST_KINDS[asked["kind"]]), "text": asked["text"]}
+
     def _request(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
         programme = self._programme(row)
-        asked = self._requests[row["subject"]]
         unit = programme.unit_by_code[row["area"]]
         said = {
             "enterprise": self._about[row["case_id"] or row["enterprise"]],
-            "kind": _both(REQUEST_KINDS[asked["kind"]]),
-            "text": asked["text"],
+            **self._asked(row),
             "unit": _both(unit.name),
-            "received_on": legal_day(asked["received_at"]),
+            "received_on": legal_day(self._requests[row["subject"]]["received_at"]),
             "due_on": row["due_on"],
             "working_days": self._working_days(row["due_on"]),
             "provisional": row["provisional"],
@@ -214,6 +227,11 @@ class Letters:
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:
     nouns = {"case": "cases", "request": "requests", "objection": "objections", "filing": "filings"}
     return nouns.get(row["subject_type"], "enterprises"), row["subject"]
+
+
+def _shortened(text: str, longest: int) -> str:
+    text = one_line(text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _both(text: Text) -> dict[str, str]:

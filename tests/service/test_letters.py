@@ -1,0 +1,83 @@
+"""What mails say of what they are about, to whoever reads them: what was asked, whose it is, and who has to act."""
+
+from typing import Any
+
+import pytest
+
+from service import scheduler
+from tests.service.test_reminders import contact, mails
+from tests.service.world import ZHENGZHOU, World
+
+OFFICER = f"officer {ZHENGZHOU}"
+HANDLER, SUPERVISOR = f"handler{ZHENGZHOU}@example.org", f"supervisor{ZHENGZHOU}@example.org"
+ASKED = "除尘设备补助何时到位？\n需要哪些材料？"
+
+
+@pytest.fixture
+def staffed(world: World) -> World:
+    """The world with people in a unit, and somebody in the province who reads English."""
+    for duty in ("officer", "handler", "supervisor"):
+        contact(world, ZHENGZHOU, duty)
+    contact(world, "410000", "officer", name="Smith", email="smith@example.org", language="en")
+    return world
+
+
+def ask(world: World, **more: Any) -> str:
+    """The id of a request, received now."""
+    body = {"case": world.listed(reason="补列"), "kind": "funding", "text": ASKED, **more}
+    answer = world.call(OFFICER, "POST", "/requests", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def told(world: World) -> None:
+    """What can be told now is told."""
+    scheduler.tick(world.running)
+    scheduler.deliver(world.running)
+
+
+# --- what was asked ---------------------------------------------------------------------------------------------------
+
+
+def test_w5_a_mail_of_several_requests_says_what_each_of_them_asks_for(staffed: World) -> None:
+    ask(staffed)
+    ask(staffed, kind="technical", text="二" * 119 + "三" + "四" * 9)
+    told(staffed)
+    (row,) = mails(staffed, HANDLER)
+    assert row["template"] == "digest"
+    for said in (
+        "类别：资金\n内容：\n> 除尘设备补助何时到位？ 需要哪些材料？\n",
+        "类别：技术\n内容：\n> " + "二" * 119 + "…\n",
+    ):
+        assert said in row["text"]
+    assert "除尘设备补助何时到位？ 需要哪些材料？" in row["html"]
+
+
+def test_w5_a_mail_of_several_breaches_says_what_was_asked_in_the_language_of_its_reader(staffed: World) -> None:
+    ask(staffed)
+    ask(staffed, text="第二项")
+    staffed.at("2024-05-28T00:00:00+08:00")
+    chinese, english = mails(staffed, SUPERVISOR)[-1], mails(staffed, "smith@example.org")[-1]
+    assert (chinese["template"], english["template"]) == ("digest", "digest")
+    assert "类别：资金\n内容：\n> 除尘设备" in chinese["text"]
+    assert "Kind: funding\nRequest:\n> 除尘设备" in english["text"]
+    assert "> 第二项" in english["text"]
+
+
+def test_w5_whoever_hears_of_a_request_only_late_reads_the_whole_of_what_was_asked(staffed: World) -> None:
+    staffed.at("2024-05-24")  # after three of its five days
+    ask(staffed, received_at="2024-05-20T10:00:00+08:00")
+    told(staffed)
+    staffed.at("2024-05-27T12:00:00+08:00")
+    first, last = mails(staffed, HANDLER)
+    for row in (first, last):
+        assert row["template"] == "reminder"
+        assert "类别：资金\n内容：\n> 除尘设备补助何时到位？\n> 需要哪些材料？\n" in row["text"]
+        assert "除尘设备补助何时到位？<br>需要哪些材料？" in row["html"]
+
+
+def test_what_is_no_request_quotes_none(staffed: World) -> None:
+    staffed.at("2024-06-01")
+    filings = [row for row in mails(staffed) if "报备" in (row["text"] or "")]
+    assert filings
+    assert all("内容：" not in row["text"] and "Request:" not in row["text"] for row in filings)
