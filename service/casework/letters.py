@@ -108,7 +108,7 @@ class Letters:
         return {
             "stage": stage_at(row["due_on"], self._now, escalated=is_rung(rung, "escalated")),
             "title": from_json(row["title"]),
-            "about": self._about.get(self._objected.get(row["subject"]) or row["case_id"] or row["enterprise"] or ""),
+            "about": self._about_of(row),
             "owner": self._owner(programme, row),
             "due_on": row["due_on"],
             "working_days": self._working_days(row["due_on"]),
@@ -179,7 +179,7 @@ class Letters:
                 "uid": f"{row['id']}@{self._links.domain}",
                 "sequence": row["sequence"],
                 "on": row["due_on"],
-                "title": from_json(row["title"]),
+                "title": _named(from_json(row["title"]), self._about_of(row)),
                 "note": _both(self._programme(row).ladder_by_id[row["kind"]].next),
                 "url": self._links.to(*_place(row)),
             }
@@ -187,6 +187,9 @@ class Letters:
             if row["due_at"] > self._now
         ]
         return {"revised_at": self._now, "entries": entries} if entries else {}
+
+    def _about_of(self, row: Mapping[str, Any]) -> dict[str, str] | None:
+        return self._about.get(self._objected.get(row["subject"]) or row["case_id"] or row["enterprise"] or "")
 
     def _things(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
         """What obligations are about, by the id of the case or site: its name and industry."""
@@ -227,6 +230,11 @@ class Letters:
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:
     nouns = {"case": "cases", "request": "requests", "objection": "objections", "filing": "filings"}
     return nouns.get(row["subject_type"], "enterprises"), row["subject"]
+
+
+def _named(title: Mapping[str, str], about: Mapping[str, str] | None) -> dict[str, str]:
+    """A title as it stands among others in a calendar: what is owed, and whom it concerns."""
+    return {language: f"{said} · {about[language]}" if about else said for language, said in title.items()}
 
 
 def _shortened(text: str, longest: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service import scheduler
-from tests.service.test_reminders import contact, mails
+from tests.service.test_reminders import contact, letter, mails
 from tests.service.world import ZHENGZHOU, World
 
 OFFICER = f"officer {ZHENGZHOU}"
@@ -22,9 +22,9 @@ def staffed(world: World) -> World:
     return world
 
 
-def ask(world: World, **more: Any) -> str:
+def ask(world: World, case: str | None = None, **more: Any) -> str:
     """The id of a request, received now."""
-    body = {"case": world.listed(reason="补列"), "kind": "funding", "text": ASKED, **more}
+    body = {"case": case or world.listed(reason="补列"), "kind": "funding", "text": ASKED, **more}
     answer = world.call(OFFICER, "POST", "/requests", body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
@@ -81,3 +81,28 @@ def test_what_is_no_request_quotes_none(staffed: World) -> None:
     filings = [row for row in mails(staffed) if "报备" in (row["text"] or "")]
     assert filings
     assert all("内容：" not in row["text"] and "Request:" not in row["text"] for row in filings)
+
+
+# --- whose it is ------------------------------------------------------------------------------------------------------
+
+
+def _dates(world: World, row: dict[str, Any]) -> str:
+    """The calendar file of a mail, unfolded."""
+    (dates,) = (part for part in letter(world, row).iter_attachments() if part.get_content_type() == "text/calendar")
+    return str(dates.get_content()).replace("\r\n", "\n").replace("\n ", "")
+
+
+def test_a_date_names_the_enterprise_that_it_is_about_in_the_readers_calendar(staffed: World) -> None:
+    case = staffed.listed()
+    ask(staffed, case)
+    told(staffed)
+    (row,) = mails(staffed, HANDLER)
+    name = staffed.case(case)["enterprise"]["name"]
+    assert f"SUMMARY:答复企业需求 · {name}（铸造）\n" in _dates(staffed, row)
+
+
+def test_a_date_that_is_about_nobody_is_called_what_it_is(staffed: World) -> None:
+    staffed.at("2024-05-24T12:00:00+08:00")
+    (row,) = mails(staffed, f"officer{ZHENGZHOU}@example.org")
+    (summary,) = (line for line in _dates(staffed, row).splitlines() if line.startswith("SUMMARY"))
+    assert "·" not in summary
