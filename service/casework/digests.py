@@ -68,7 +68,9 @@ def is_breach(rung: str) -> bool:
 
 _IS_BREACH: ColumnElement[bool] = or_(RUNGS.c.rung == "breach", RUNGS.c.rung.startswith("breach-"))
 _IS_OWED: ColumnElement[bool] = ROWS.c.status == str(Outcome.OPEN)
-_IS_WAITING: ColumnElement[bool] = and_(MESSAGES.c.status == "pending", MESSAGES.c.template != "correction")
+# What tells of something that happened, and not of something to be done, stays as it was written.
+_IS_NEWS: ColumnElement[bool] = MESSAGES.c.template.in_(("correction", "request_answered"))
+_IS_WAITING: ColumnElement[bool] = and_(MESSAGES.c.status == "pending", ~_IS_NEWS)
 
 
 def freshen(desk: Desk, links: Links, now: datetime) -> None:

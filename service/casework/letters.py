@@ -79,6 +79,19 @@ class Letters:
             "calendar": self._dates(rows[:_MOST]),
         }
 
+    def answered(self, row: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Template and context of the mail by which an enterprise reads the answer; that it was late is not said to it."""
+        programme, request = self._programme(row), self._requests[row["subject"]]
+        said = {
+            "enterprise": self._about_of(row),
+            **self._asked(row),
+            "answer": request["answer"],
+            "unit": _both(programme.unit_by_code[row["area"]].name),
+            "answered_on": legal_day(request["answered_at"]),
+            "link": self._links.to(*_place(row)),
+        }
+        return "request_answered", {**self._frame(programme), "request": said}
+
     def correction(self, rows: Sequence[Mapping[str, Any]], why: Text, paper: str) -> tuple[str, dict[str, Any]]:
         """Template and context of the mail that says which days have moved; a row carries its old day as `was_on`."""
         moved = [

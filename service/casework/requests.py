@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, String, bindparam, select
 
 from service import access
 from service.access import SYSTEM, Act, Caller
-from service.casework import audit, contacts, obligations
+from service.casework import audit, contacts, obligations, replies
 from service.casework.desk import Desk
 from service.casework.obligations import Whose
 from service.casework.webhooks import EventType, Happened, enqueue_events
@@ -160,7 +160,7 @@ def assign(desk: Desk, act: Act, request_id: str, version: int, handler: str) ->
 
 
 def answer(desk: Desk, act: Act, request_id: str, version: int, text: str) -> dict[str, Any]:
-    """Answer a request, late or not by the instant of receipt; its row.
+    """Answer a request, late or not by the instant of receipt, and write to the enterprise; its row.
 
     Late, the breach enters its history first, if no sweep has put it there: the answer does not undo it. Raises
     NotFound, VersionStale, RequestAnswered.
@@ -174,6 +174,7 @@ def answer(desk: Desk, act: Act, request_id: str, version: int, text: str) -> di
     programme = _programme(desk, row)
     met = obligations.closed(programme, _owed(desk, programme, row), _whose(row), Outcome.MET, act.at)
     obligations.put(desk.tx, [met])
+    replies.tell(desk, met, act.at)
     _tell(desk, EventType.REQUEST_ANSWERED, row, act.at)
     return row
 

@@ -65,7 +65,8 @@ def leaves(value: Any, language: str) -> Iterator[str]:
 
 
 def test_the_templates_of_the_service_are_there() -> None:
-    wanted = {"reminder", "digest", "breach", "request_received", "correction", "result", "confirm_address"}
+    of_requests = {"request_received", "request_answered", "breach"}
+    wanted = {"reminder", "digest", "correction", "result", "confirm_address"} | of_requests
     assert set(rendering.names()) == wanted
 
 

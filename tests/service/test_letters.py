@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from service import scheduler
-from tests.service.test_reminders import contact, letter, mails
-from tests.service.world import ZHENGZHOU, World
+from tests.service.test_reminders import contact, letter, mails, when
+from tests.service.world import KAIFENG, ZHENGZHOU, World
 
 OFFICER = f"officer {ZHENGZHOU}"
 HANDLER, SUPERVISOR = f"handler{ZHENGZHOU}@example.org", f"supervisor{ZHENGZHOU}@example.org"
@@ -106,3 +106,85 @@ def test_a_date_that_is_about_nobody_is_called_what_it_is(staffed: World) -> Non
     (row,) = mails(staffed, f"officer{ZHENGZHOU}@example.org")
     (summary,) = (line for line in _dates(staffed, row).splitlines() if line.startswith("SUMMARY"))
     assert "·" not in summary
+
+
+# --- what was answered ------------------------------------------------------------------------------------------------
+
+BOSS = "boss@example.org"
+
+
+def asked_by_mail(world: World, **more: Any) -> tuple[str, str]:
+    """The ids of a request, and of the site that asked, which has an address."""
+    line = world.line()
+    line["enterprise"]["contact"]["email"] = BOSS
+    case = world.call(OFFICER, "POST", "/cases", {**line, "reason": "补列"}).json()
+    return ask(world, case["id"], **more), case["enterprise"]["id"]
+
+
+def answered(world: World, request: str, text: str = "材料齐全后次月拨付。\n清单见市局网站。") -> bool:
+    """Answer a request; whether that was late."""
+    version = world.call(OFFICER, "GET", f"/requests/{request}").json()["version"]
+    answer = world.call(OFFICER, "POST", f"/requests/{request}/answer", {"text": text}, version=version)
+    assert answer.status_code == 200, answer.text
+    return bool(answer.json()["late"])
+
+
+def test_w5_the_enterprise_reads_what_it_asked_what_was_answered_by_whom_and_when(staffed: World) -> None:
+    request, _ = asked_by_mail(staffed)
+    staffed.at("2024-05-22")
+    assert not answered(staffed, request)
+    told(staffed)
+    staffed.at("2024-05-29")
+    (row,) = mails(staffed, BOSS)
+    for said in (
+        "类别：资金\n内容：\n> 除尘设备补助何时到位？\n> 需要哪些材料？\n", "答复：\n> 材料齐全后次月拨付。\n> 清单见市局网站。\n",
+        "答复单位：郑州市\n答复日期：2024年5月22日（星期三）\n", f"/api/v1/requests/{request}\n",
+    ):  # fmt: skip
+        assert said in row["text"]
+
+
+def test_w5_that_an_answer_was_late_is_not_said_to_the_enterprise_and_it_leaves_in_office_hours(
+    staffed: World,
+) -> None:
+    request, _ = asked_by_mail(staffed)
+    staffed.at("2024-06-07T20:00:00+08:00")  # a Friday; Monday is a day off
+    assert answered(staffed, request)
+    told(staffed)
+    assert mails(staffed, BOSS) == []
+    staffed.at("2024-06-12")
+    (row,) = mails(staffed, BOSS)
+    assert when(row) == "2024-06-11 08:30"
+    assert "2024年6月7日" in row["text"]
+    assert "逾期" not in row["subject"] + row["text"]
+
+
+def test_w5_an_answer_goes_to_the_address_that_the_site_has_when_it_leaves(staffed: World) -> None:
+    request, site = asked_by_mail(staffed)
+    staffed.at("2024-05-22T20:00:00+08:00")
+    answered(staffed, request)
+    version = staffed.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    new = {"contact": {"name": "新联系", "phone": "0371-60001235", "email": "new@example.org"}}
+    changed = staffed.call(OFFICER, "PATCH", f"/enterprises/{site}", new, version=version)
+    assert changed.status_code == 200, changed.text
+    staffed.at("2024-05-23")
+    (row,) = mails(staffed, "new@example.org")
+    assert (row["template"], row["recipient_name"]) == ("request_answered", "新联系")
+    assert mails(staffed, BOSS) == []
+
+
+def test_w5_officers_see_beside_the_rungs_of_a_request_that_its_answer_was_mailed(staffed: World) -> None:
+    request, _ = asked_by_mail(staffed)
+    answered(staffed, request)
+    told(staffed)
+    query = f"/messages?template=request_answered&obligation=answer.{request}"
+    (message,) = staffed.call(OFFICER, "GET", query).json()["items"]
+    assert (message["recipient"], message["status"]) == (BOSS, "sent")
+    last = staffed.call(OFFICER, "GET", f"/requests/{request}").json()["rungs"][-1]
+    assert (last["rung"], [each["message"] for each in last["sent"]]) == ("answered", [message["id"]])
+    assert staffed.call(f"officer {KAIFENG}", "GET", query).json()["items"] == []
+
+
+def test_w5_a_site_without_an_address_is_not_written_to(staffed: World) -> None:
+    answered(staffed, ask(staffed))
+    told(staffed)
+    assert staffed.call("province", "GET", "/messages?template=request_answered").json()["items"] == []
