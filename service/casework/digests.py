@@ -132,8 +132,9 @@ def _waited(tx: Connection, now: datetime) -> dict[str, list[str]]:
     return found
 
 
-def _worded(letters: Letters, items: Sequence[Item]) -> tuple[str, dict[str, Any]]:
+def _worded(letters: Letters, to: Addressee, items: Sequence[Item]) -> tuple[str, dict[str, Any]]:
     """Template and context of a mail of one or of several things; with a breach among them it may leave at any hour."""
+    letters = letters.to(to.unit)
     template, context = letters.reminder(*items[0]) if len(items) == 1 else letters.digest(items)
     return template, {**context, "urgent": True} if any(is_breach(rung) for _, rung in items) else context
 
@@ -188,7 +189,7 @@ class _Freshening:
         there = self.todays.get(_day(to.id, self.now)) if to.digest else None
         tired = max(self.held[id_].attempts for id_ in messages)
         message = there.id if there is not None else ""
-        if there is None or not there.is_waiting or not self._taken_up(message, items, tired):
+        if there is None or not there.is_waiting or not self._taken_up(to, message, items, tired):
             first = self.held[messages[0]].key
             key = _day(to.id, self.now) if to.digest and there is None else f"{first}:{legal_day(self.now)}"
             new = _message(self.desk, self.letters, self.now, to, key, items, tired)
@@ -196,10 +197,10 @@ class _Freshening:
             message = new.id
         self.desk.tx.execute(RUNGS.update().where(RUNGS.c.message.in_(messages)).values(message=message))
 
-    def _taken_up(self, message: str, items: Sequence[Item], tired: int) -> bool:
+    def _taken_up(self, to: Addressee, message: str, items: Sequence[Item], tired: int) -> bool:
         new = {row["id"] for row, _ in self.told.get(message, ())}
         whole = [*self.told.get(message, ()), *(item for item in items if item[0]["id"] not in new)]
-        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, whole), attempts=tired)
+        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, to, whole), attempts=tired)
 
     def _give_up(self, messages: Sequence[str]) -> None:
         """Nobody reads them there any more: whoever is concerned now is told in the next turn of what they were about."""
@@ -228,7 +229,7 @@ def _leave_out(desk: Desk, links: Links, now: datetime, told: dict[str, list[Ite
 def _message(
     desk: Desk, letters: Letters, now: datetime, to: Addressee, key: str, items: Sequence[Item], attempts: int = 0
 ) -> NewMessage:
-    template, context = _worded(letters, items)
+    template, context = _worded(letters, to, items)
     return NewMessage(
         id=desk.chance.id(now), key=key, template=template, recipient=to.email, recipient_name=to.name, created_at=now,
         context=context, language=to.language, unit=to.unit, attempts=attempts,
@@ -287,14 +288,14 @@ class _Mails:
         there = self.todays.get(key)
         if there is None:
             self._claim(tellings, self._message(person, key, tellings))
-        elif there.is_waiting and self._rewritten(there.id, tellings):
+        elif there.is_waiting and self._rewritten(person, there.id, tellings):
             self._claim(tellings, there.id)
         else:
             self.left += tellings
 
-    def _rewritten(self, message: str, tellings: Iterable[Telling]) -> bool:
+    def _rewritten(self, person: Addressee, message: str, tellings: Iterable[Telling]) -> bool:
         items = [*self.told.get(message, ()), *((each.row, each.rung) for each in tellings)]
-        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, items))
+        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, person, items))
 
     def _message(self, person: Addressee, key: str, tellings: Iterable[Telling]) -> str:
         items = [(each.row, each.rung) for each in tellings]

@@ -1,6 +1,7 @@
 """What a reminder says: from rows to the context that a template of `notifications` is filled with."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from service.casework.links import Links
 from service.storage.tables import CaseRow, Enterprise, FilingRow, Objection, Request, table
 from workflows.ladders import is_rung
 from workflows.obligations import stage_at
-from workflows.programme import Programme
+from workflows.programme import Area, Programme
 from workflows.text import Text
 from workflows.working_days import legal_day
 
@@ -48,6 +49,13 @@ class Letters:
         self._returned = self._reasons_of_returns(rows)
         self._about = self._things(rows)
         self._requests = self._requests_of(rows)
+        self._reader: str | None = None
+
+    def to(self, unit: str) -> "Letters":
+        """The same for a reader of this unit, who is told of what others owe who has to do it."""
+        letters = copy(self)
+        letters._reader = unit
+        return letters
 
     def reminder(self, row: Mapping[str, Any], rung: str) -> tuple[str, dict[str, Any]]:
         """Template and context of the mail that tells of one rung of one obligation alone."""
@@ -140,22 +148,24 @@ class Letters:
         return {"request": asked if longest is None else {**asked, "text": _shortened(asked["text"], longest)}}
 
     def _next(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, str]:
+        said = programme.ladder_by_id[row["kind"]].next
         reason = self._returned.get(row["subject"]) if row["id"] != f"filing.{row['subject']}" else None
         if row["kind"] == "filing" and reason is not None:
-            return _both(
-                Text(
-                    f"按退回意见补正后重新提交：{reason}",
-                    f"correct it and submit it again; it was sent back for: {reason}",
-                )
+            said = Text(
+                f"按退回意见补正后重新提交：{reason}",
+                f"correct it and submit it again; it was sent back for: {reason}",
             )
-        return _both(programme.ladder_by_id[row["kind"]].next)
+        if self._reader not in (None, row["unit"]):
+            owner = _owing(programme, row).name
+            said = Text(f"由{owner.zh}负责：{said.zh}", f"to be done by {owner.en}: {said.en}")
+        return _both(said)
 
     def _working_days(self, due_on: date) -> int:
         first, last = sorted((self._today, due_on))
         return self._desk.calendar.between(first, last)
 
     def _owner(self, programme: Programme, row: Mapping[str, Any]) -> dict[str, str]:
-        area = programme.unit_by_code.get(row["unit"], programme.province)
+        area = _owing(programme, row)
         officer = self._handlers.get(row["handler"] or "") or row["officer"]
         return {
             "zh": f"{area.name.zh}，{officer}" if officer else area.name.zh,
@@ -179,7 +189,7 @@ class Letters:
             "provisional": row["provisional"],
             "clause": _clause(programme, row["clause"]),
             "link": self._links.to("requests", row["subject"]),
-            "next": _both(programme.ladder_by_id[row["kind"]].next),
+            "next": self._next(programme, row),
         }
         if rung == "breach":
             nobody = {"zh": "未指定", "en": "nobody yet"}
@@ -193,7 +203,7 @@ class Letters:
                 "sequence": row["sequence"],
                 "on": row["due_on"],
                 "title": _named(from_json(row["title"]), self._about_of(row)),
-                "note": _both(self._programme(row).ladder_by_id[row["kind"]].next),
+                "note": self._next(self._programme(row), row),
                 "url": self._links.to(*_place(row)),
             }
             for row in rows
@@ -238,6 +248,10 @@ class Letters:
         ids = {row["subject"] for row in rows if row["kind"] == "answer"}
         found = self._desk.tx.execute(select(_REQUESTS).where(_REQUESTS.c.id.in_(ids))).mappings()
         return {row["id"]: row for row in found}
+
+
+def _owing(programme: Programme, row: Mapping[str, Any]) -> Area:
+    return programme.unit_by_code.get(row["unit"], programme.province)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -199,7 +199,9 @@ def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: T
     letters = Letters(desk, links, act.at, list(rows.values()), Directory(desk, list(rows.values())).names)
     messages, rungs = [], []
     for each in found:
-        template, context = letters.correction([rows[moved.row["id"]] for moved in each.moved], why, paper)
+        template, context = letters.to(each.to.unit).correction(
+            [rows[moved.row["id"]] for moved in each.moved], why, paper
+        )
         hours = each.moved[0].programme.office_hours
         messages.append(
             NewMessage(

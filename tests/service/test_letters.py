@@ -188,3 +188,28 @@ def test_w5_a_site_without_an_address_is_not_written_to(staffed: World) -> None:
     answered(staffed, ask(staffed))
     told(staffed)
     assert staffed.call("province", "GET", "/messages?template=request_answered").json()["items"] == []
+
+
+# --- who has to act ---------------------------------------------------------------------------------------------------
+
+
+def test_whoever_reads_of_what_another_owes_reads_who_has_to_do_it(staffed: World) -> None:
+    contact(staffed, "410000", "officer")
+    ask(staffed)
+    staffed.at("2024-05-28T00:00:00+08:00")
+    own, province, english = (
+        mails(staffed, to)[-1] for to in (SUPERVISOR, "officer410000@example.org", "smith@example.org")
+    )
+    assert "下一步：办理后登记答复\n" in own["text"]
+    assert "下一步：由郑州市负责：办理后登记答复\n" in province["text"]
+    assert "Next: to be done by Zhengzhou: see to it and enter the answer\n" in english["text"]
+
+
+def test_r2_a_mail_of_several_things_says_for_each_who_has_to_do_it(staffed: World) -> None:
+    staffed.at("2024-06-05T12:00:00+08:00")  # three working days after the lists were due
+    row = mails(staffed, "smith@example.org")[-1]
+    assert row["template"] == "digest"
+    for unit in ("Zhengzhou", "Kaifeng"):
+        assert f"Next: to be done by {unit}: check what the unit has entered" in row["text"]
+    (own, *_) = reversed(mails(staffed, SUPERVISOR))
+    assert "负责：" not in own["text"]
