@@ -168,15 +168,15 @@ class _Freshening:
                 self._give_up(messages)
                 continue
             for message in (id_ for id_ in messages if self.held[id_].unsure):
-                self._reword(message)
+                self._reword(to, message)
             sure = [id_ for id_ in messages if not self.held[id_].unsure]
             for several in [sure] if to.digest and sure else [[id_] for id_ in sure]:
                 self._put(to, several)
 
-    def _reword(self, message: str) -> None:
+    def _reword(self, to: Addressee, message: str) -> None:
         """What may have arrived is repeated alone, under its own Message-ID: nothing else may be lost with it."""
         if items := self.told.get(message):
-            outbox.reword(self.desk.tx, message, *_worded(self.letters, items))
+            outbox.reword(self.desk.tx, message, *_worded(self.letters, to, items))
         else:
             outbox.cancel(self.desk.tx, [message])
 
