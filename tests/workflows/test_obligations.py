@@ -255,6 +255,13 @@ def test_p6_the_publication_is_owed_too_where_the_check_was_entered_a_day_later(
     assert "stage.publication" in owed(walk.case)
 
 
+def test_p6_what_was_checked_when_the_day_of_publication_was_over_is_published_by_the_close() -> None:
+    for day, due_on in (("2024-12-31", date(2024, 12, 31)), ("2025-01-03", date(2025, 1, 31))):
+        walk = Walk().to("accepted")
+        walk.go("spot_check", check(day=day), at=day, by=PROVINCE, reason="补办")
+        assert owed(walk.case)["stage.publication"].due_on == due_on  # however long ago the case was listed
+
+
 def test_p5_a_check_of_the_time_before_does_not_let_what_is_accepted_anew_be_published() -> None:
     walk = rectified()
     walk.go(
@@ -303,6 +310,29 @@ BEGUN = [
 def test_p3_a_report_is_owed_for_each_month_in_which_the_case_is_tracked(at: str, first: str) -> None:
     found = {name for name, each in owed(upgrading(at)).items() if each.kind == "report"}
     assert found == set(reports(first))
+
+
+TRACKED = [
+    pytest.param("2024-06-15", "2024-11-15", "2024-06", "2024-11", id="from June to November"),
+    pytest.param("2024-06-15", "2024-11-01", "2024-06", "2024-11", id="to the first of November"),
+    pytest.param("2024-06-15", "2024-10-31", "2024-06", "2024-10", id="to the last of October"),
+    pytest.param("2024-06-30", "2024-11-15", "2024-06", "2024-11", id="from the last of June"),
+    pytest.param("2024-07-01", "2024-11-15", "2024-07", "2024-11", id="from the first of July"),
+]
+
+
+@pytest.mark.parametrize(("from_", "to", "first", "last"), TRACKED)
+def test_p3_no_report_is_owed_of_a_month_of_which_nothing_lies_in_the_phase(
+    from_: str, to: str, first: str, last: str
+) -> None:
+    phases = tuple(
+        replace(each, from_=date.fromisoformat(from_), to=date.fromisoformat(to)) if each.id == "track" else each
+        for each in HENAN.phases
+    )
+    found = owed(upgrading("2024-06-12"), replace(HENAN, phases=phases))
+    assert {name for name in found if name.startswith("report")} == {
+        f"report.{month}" for month in MONTHS if first <= month <= last
+    }
 
 
 SINCE = [
@@ -548,6 +578,15 @@ def test_p6_a_publication_that_is_not_possible_any_more_was_not_made() -> None:
     assert ends(before, drawn(walk.case, is_drawn=True), "2024-08-05") == {"stage.publication": "closed"}
     walk.go("spot_check", check("failed"), at="2024-08-06", by=PROVINCE)
     assert ends(before, walk.case, "2024-08-06") == {"stage.publication": "closed"}
+
+
+@pytest.mark.parametrize(
+    ("accepted_at", "due_on"), [("2024-12-10", date(2024, 12, 15)), ("2024-12-18", date(2025, 1, 31))]
+)
+def test_p5_a_check_that_a_draw_demands_no_more_was_not_made_whichever_day_held(accepted_at: str, due_on: date) -> None:
+    before = drawn(replace(Walk().to("accepted").case, entered_at=instant(accepted_at)), is_drawn=True)
+    assert owed(before)["stage.check"].due_on == due_on
+    assert ends(before, drawn(before, is_drawn=False), "2024-12-20")["stage.check"] == "closed"
 
 
 UNDONE = [
