@@ -325,3 +325,127 @@ def test_the_age_of_the_oldest_that_waits_is_known(db: Database, message: Make) 
         assert outbox.oldest_pending_at(tx) == NOW - HOUR
         outbox.record_sent(tx, claimed, NOW, subject="", text="", html=None)
         assert outbox.oldest_pending_at(tx) == NOW
+
+
+def test_what_takes_the_place_of_another_is_as_tired(db: Database, message: Make) -> None:
+    new = message(attempts=5)
+    put(db, new)
+    with db.transaction() as tx:
+        (claimed,) = outbox.claim(tx, NOW, "a", 1)
+    assert claimed.attempts == 6
+
+
+@pytest.mark.parametrize("taken_up, tired", [(2, 3), (3, 3), (5, 5)])
+def test_what_takes_up_another_is_as_tired_as_the_more_tired_of_both(
+    db: Database, message: Make, taken_up: int, tired: int
+) -> None:
+    new = message(attempts=3)
+    put(db, new)
+    with db.transaction() as tx:
+        assert outbox.rewrite(tx, new.id, "digest", {"a": 1}, attempts=taken_up)
+        (claimed,) = outbox.claim(tx, NOW, "a", 1)
+    assert (claimed.template, claimed.context, claimed.attempts) == ("digest", {"a": 1}, tired + 1)
+
+
+def test_what_failed_without_an_answer_may_have_arrived_whatever_follows(db: Database, message: Make) -> None:
+    new = message()
+    put(db, new)
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 1)
+        assert outbox.record_failure(tx, new.id, "a", "no answer", NOW, unsure=True)
+        outbox.claim(tx, NOW, "a", 1)
+        assert outbox.record_failure(tx, new.id, "a", "away", NOW)
+    assert row(db, new.id)["unsure"] is True
+
+
+@pytest.mark.parametrize("unsure", [True, False])
+def test_what_may_have_arrived_never_says_something_else(db: Database, message: Make, *, unsure: bool) -> None:
+    new = message()
+    put(db, new)
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 1)
+        assert outbox.record_failure(tx, new.id, "a", "broken off", NOW, unsure=unsure)
+        assert outbox.standing(tx, [new.key])[new.key].is_waiting is not unsure
+        assert outbox.rewrite(tx, new.id, "digest", {}) is not unsure
+    assert row(db, new.id)["template"] == ("reminder" if unsure else "digest")
+
+
+@pytest.mark.parametrize("status", ["sending", "sent", "failed", "cancelled"])
+def test_what_does_not_wait_never_says_something_else(db: Database, message: Make, status: str) -> None:
+    new = message()
+    put(db, new)
+    with db.transaction() as tx:
+        tx.execute(MESSAGES.update().values(status=status))
+        assert not outbox.standing(tx, [new.key])[new.key].is_waiting
+        assert not outbox.rewrite(tx, new.id, "digest", {})
+    assert row(db, new.id)["template"] == "reminder"
+
+
+@pytest.mark.parametrize("unsure", [True, False])
+def test_what_was_taken_back_is_let_go_unless_it_may_have_arrived(db: Database, message: Make, *, unsure: bool) -> None:
+    new, other = message(), message()
+    put(db, new, other)
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 2)
+        outbox.record_failure(tx, new.id, "a", "broken off", NOW, unsure=unsure)
+        outbox.record_failure(tx, other.id, "a", "refused", None)
+        outbox.cancel(tx, [new.id])
+        outbox.let_go(tx, [new.id, other.id], NOW + HOUR)
+    assert (row(db, new.id)["status"], row(db, new.id)["next_attempt_at"]) == (
+        ("cancelled", None) if unsure else ("pending", NOW + HOUR)
+    )
+    assert row(db, other.id)["status"] == "failed"
+
+
+def test_another_address_holds_for_what_is_being_sent_and_what_is_sent_says_where_it_went(
+    db: Database, message: Make
+) -> None:
+    lost, slow, sent, waiting = (message(recipient="old@b.example", recipient_name="李明") for _ in range(4))
+    put(db, lost, slow, sent, waiting)
+    with db.transaction() as tx:
+        claimed = {each.id: each for each in outbox.claim(tx, NOW, "a", 3)}
+        outbox.record_sent(tx, claimed[sent.id], NOW, subject="s", text="t", html=None)
+        outbox.redirect(tx, [lost.id, slow.id, sent.id, waiting.id], "new@b.example", "张三")
+        outbox.record_sent(tx, claimed[slow.id], NOW, subject="s", text="t", html=None)
+        assert outbox.release_stale(tx, NOW + HOUR, HOUR, 9) == 1
+        again = outbox.claim(tx, NOW + HOUR, "b", 9)
+    assert [(each.id, each.recipient, each.recipient_name) for each in again] == [
+        (lost.id, "new@b.example", "张三"), (waiting.id, "new@b.example", "张三"),
+    ]  # fmt: skip
+    for each in (slow, sent):
+        stored = row(db, each.id)
+        assert (stored["status"], stored["recipient"], stored["recipient_name"]) == ("sent", "old@b.example", "李明")
+
+
+def test_only_what_waits_is_held_and_with_how_often_it_was_tried(db: Database, message: Make) -> None:
+    claimed, waiting = message(send_at=NOW), message(send_at=NOW + HOUR, attempts=2)
+    put(db, claimed, waiting)
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 1)
+        held = outbox.hold(tx, [claimed.id, waiting.id])
+    assert held == {waiting.id: outbox.Held(waiting.id, waiting.key, 2)}
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)  # SQLite has one writer at a time: the second waits
+def test_what_somebody_is_claiming_is_not_waited_for_and_what_is_held_is_not_claimed(
+    db: Database, message: Make
+) -> None:
+    first, second = message(), message()
+    put(db, first, second)
+    with db.transaction() as one, db.transaction() as two:
+        two.execute(text("SET LOCAL lock_timeout = '2s'"))  # waits for nobody, else fails
+        assert [each.id for each in outbox.claim(one, NOW, "a", 1)] == [first.id]
+        assert outbox.hold(two, [first.id, second.id]).keys() == {second.id}
+        assert outbox.claim(one, NOW, "a", 9) == []
+
+
+def test_what_is_put_aside_waits_and_says_why_unless_it_is_under_way(db: Database, message: Make) -> None:
+    claimed, waiting, other = message(send_at=NOW), message(send_at=NOW + HOUR), message(send_at=NOW + HOUR)
+    put(db, claimed, waiting, other)
+    with db.transaction() as tx:
+        outbox.claim(tx, NOW, "a", 1)
+        outbox.put_aside(tx, [claimed.id, waiting.id], "no\x00" + "x" * 2000, NOW + 2 * HOUR)
+        assert [each.id for each in outbox.claim(tx, NOW + HOUR, "a", 9)] == [other.id]
+    assert row(db, waiting.id)["last_error"] == "no\ufffd" + "x" * 997
+    stored = row(db, claimed.id)
+    assert (stored["status"], stored["last_error"], stored["next_attempt_at"]) == ("sending", None, None)
