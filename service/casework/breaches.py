@@ -23,9 +23,9 @@ def settle(desk: Desk, owes: Iterable[dict[str, Any]], now: datetime) -> None:
     """Before rows are written by which something is owed no more, or by another day: put on record what was broken and
     nobody has noticed.
 
-    To be called with what they follow from locked. Answers see to themselves.
+    To be called with what they follow from locked. Not for answers, which see to themselves.
     """
-    late = [row["id"] for row in owes if row["kind"] != "answer" and _may_be_late(row)]
+    late = [row["id"] for row in owes if _may_be_late(row)]
     if late:
         write(desk.tx, record(desk, obligations.standing(desk.tx, late).values(), now))
 
