@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from service.access import Act, Caller
 from service.casework import publishing
 from service.casework.desk import Desk
+from service.casework.obligations import ROWS as OBLIGATIONS
 from service.storage.tables import CaseRow, Enterprise, Notice, table
 from tests.service.world import ZHENGZHOU, World
 from workflows.programme import Role, packaged_sources
@@ -91,3 +92,21 @@ def test_a_batch_that_gives_grades_takes_sites_from_the_first(world: World) -> N
     in_turn = [sites[id_] for id_ in sorted(sites, reverse=True)]
     data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
     _waits_in_order(world, _SITES, list(sites), lambda: _taken(world, "province", in_turn, "disqualify", data))
+
+
+def test_a_decision_that_takes_other_objections_along_takes_what_they_owe_from_the_first(world: World) -> None:
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    for reasons in ("夜间冒烟", "台账不实"):
+        body = {"case": case, "reasons": reasons}
+        assert world.call(None, "POST", f"/public/notices/{notice}/objections", body).status_code == 201
+    objections = sorted(each["id"] for each in world.call("province", "GET", "/objections").json()["items"])
+
+    def decide() -> None:
+        path, body = f"/objections/{objections[-1]}/decide", {"upheld": True, "finding": "属实"}
+        answer = world.call(f"second officer {ZHENGZHOU}", "POST", path, body, version=1)
+        assert answer.status_code == 200, answer.text
+
+    _waits_in_order(world, OBLIGATIONS, [f"objection.{each}" for each in objections], decide)
+    states = {each["state"] for each in world.call("province", "GET", "/objections").json()["items"]}
+    assert states == {"upheld"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from service.casework import objections
+from service.casework import audit, objections
 from service.casework.desk import Desk
 from service.casework.objections import NoticeOver
 from service.storage.tables import StoredAnswer, table
@@ -343,6 +343,27 @@ def test_a_decision_after_ten_working_days_is_marked_late(world: World) -> None:
     _decide(world, late, upheld=False)
     told = [world.call("auditor", "GET", f"/audit?subject={each}").json()["items"][0] for each in (in_time, late)]
     assert [entry["data"]["late"] for entry in told] == [False, True]
+
+
+@pytest.mark.parametrize("upheld", [True, False])
+def test_a_decision_that_is_late_before_anybody_has_noticed_is_a_breach_on_record(
+    world: World, *, upheld: bool
+) -> None:
+    case = world.listed()
+    world.published(case)
+    other, decided = _object(world, case, "先到的异议"), _object(world, case, "后到的异议")
+    world.passes_unseen("2024-09-19T00:00:00+08:00")
+    assert _decide(world, decided, upheld=upheld).status_code == 200
+
+    def recorded(objection: str) -> tuple[list[str], str]:
+        with world.running.db.reading() as tx:
+            entries = audit.history(tx, "obligation", f"objection.{objection}")
+        (owed,) = world.call("province", "GET", f"/obligations?subject={objection}").json()["items"]
+        return [each["action"] for each in entries], owed["status"]
+
+    assert recorded(decided) == (["breach"], "met_late")
+    assert recorded(other) == ((["breach"], "met_late") if upheld else ([], "overdue"))  # taken along, or still open
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
 
 
 def test_nobody_objects_to_what_was_recognised_meanwhile_though_the_request_came_in_time(world: World) -> None:

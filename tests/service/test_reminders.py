@@ -17,6 +17,7 @@ from service import scheduler
 from service.casework import audit, reminders
 from service.casework.desk import Desk
 from service.casework.obligations import ROWS, RUNGS
+from service.casework.requests import ROWS as REQUESTS
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 from workflows.working_days import SHANGHAI
 
@@ -446,6 +447,40 @@ def test_r2_a_breach_that_no_sweep_has_seen_is_recorded_when_the_case_leaves(sta
         assert [each["action"] for each in audit.history(tx, "obligation", row["id"])] == ["breach"]
     board = staffed.call("province", "GET", "/board?programme=henan-2024").json()["units"][0]
     assert board["obligations"]["late"] == 1
+
+
+@pytest.mark.parametrize(("at", "is_late"), [("2024-06-15T23:59:59.999999", False), ("2024-06-16T00:00:00", True)])
+def test_r2_whoever_leaves_at_the_instant_at_which_the_term_ends_was_late(
+    world: World, at: str, *, is_late: bool
+) -> None:
+    case = world.listed()
+    world.passes_unseen(f"{at}+08:00")
+    world.moved(OFFICER, case, "withdraw", reason="企业申请退出")
+    with world.running.db.reading() as tx:
+        entries = audit.history(tx, "obligation", f"stage.{case}.plan_stage")
+    assert [each["action"] for each in entries] == (["breach"] if is_late else [])
+    assert (obligation(world, f"stage.{case}.plan_stage")["breached_at"] is not None) is is_late
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)  # SQLite has one writer at a time: the tick waits
+def test_w5_a_request_that_somebody_is_answering_just_now_is_breached_a_minute_later_if_he_does_not(
+    staffed: World,
+) -> None:
+    id_ = ask(staffed)
+    staffed.passes_unseen("2024-05-28T00:00:00+08:00")
+
+    def actions() -> list[str]:
+        return [each["action"] for each in staffed.call("auditor", "GET", f"/audit?subject={id_}").json()["items"]]
+
+    with staffed.running.db.transaction() as answering:
+        answering.execute(select(REQUESTS).where(REQUESTS.c.id == id_).with_for_update())
+        scheduler.tick(staffed.running)
+    staffed.at("2024-05-28T00:00:59+08:00")
+    assert actions() == ["open"]
+    staffed.at("2024-05-28T00:01:00+08:00")
+    assert actions() == ["breach", "open"]
+    found = staffed.call("province", "GET", f"/requests/{id_}").json()
+    assert (found["state"], found["version"]) == ("overdue", 2)
 
 
 def test_p2_a_breach_that_no_sweep_has_seen_is_recorded_when_the_plan_gives_the_measure_another_day(
