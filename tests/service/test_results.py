@@ -278,3 +278,95 @@ def test_a_decision_follows_the_address_of_its_enterprise(world: World, saturday
     assert answer.status_code == 200, answer.text
     world.at("2024-07-22T10:00:00+08:00")
     assert (_subjects(world), _subjects(world, "new@example.org")) == ([], ["通过验收"])
+
+
+def _officer(world: World, name: str, language: str = "zh") -> str:
+    """The address of a new officer of the unit."""
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": name, "email": f"{name}@example.org", "language": language}
+    assert world.call("admin", "POST", "/contacts", contact).status_code == 201
+    return f"{name}@example.org"
+
+
+def test_p6_who_is_refused_when_the_day_of_coming_again_is_over_is_told_that_nothing_more_is_taken(
+    world: World,
+) -> None:
+    in_time, late = _listed(world), _listed(world)
+    for case in (in_time, late):
+        world.checked(case, "failed")
+    for day, case, until in (("2024-12-20", in_time, "24:00 前"), ("2024-12-23", late, "可在下一年度行动中申请")):
+        world.at(f"{day}T10:00:00+08:00")
+        world.moved("province", case, "reject", reason="复核未通过")
+        last = _told(world)[-1]
+        assert last["subject"].startswith("【未通过】")
+        assert until in last["text"]
+        assert ("24:00 前" in last["text"]) is (case == in_time)
+        assert ("再次报送" in last["text"]) is (case == in_time)
+
+
+def test_p4_who_is_accepted_anew_is_told_no_day_by_which_to_be(world: World) -> None:
+    case = _listed(world)
+    world.checked(case, "rectify")
+    order = {
+        "review_on": "2024-11-20",
+        "measures": [{"title": "加盖", "kind": "equipment_renewal", "due_on": "2024-09-30"}],
+    }
+    world.moved("province", case, "order_rectification", order, reason="限期整改")
+    assert "2024年11月20日" in _told(world)[-1]["text"]
+    world.at("2024-08-20")
+    report = {
+        "month": "2024-08", "assessed_on": "2024-08-20", "assessors": ["吴工"], "done": [2], "progress": {"equipment_renewal": 100},
+        "delayed": False, "conclusion": "已完成",
+    }  # fmt: skip
+    world.moved(OFFICER, case, "report_progress", report)
+    world.moved(OFFICER, case, "accept", {**_REVIEW, "reviewed_on": "2024-08-20"})
+    last = _told(world)[-1]
+    assert last["subject"].startswith("【通过验收】")
+    assert "2024年11月20日" not in last["text"]
+
+
+@pytest.mark.parametrize(
+    ("result", "event", "data"),
+    [
+        ("failed", "reject", None),
+        ("rectify", "order_rectification", {
+            "review_on": "2024-11-20", "measures": [{"title": "加盖", "kind": "equipment_renewal", "due_on": "2024-09-30"}],
+        }),
+    ],
+)  # fmt: skip
+def test_r1_why_the_province_decided_so_is_told_to_the_enterprise_and_to_each_officer(
+    world: World, result: str, event: str, data: Any
+) -> None:
+    officers = [_officer(world, "li"), _officer(world, "zhang")]
+    case = _listed(world)
+    world.checked(case, result)
+    world.moved("province", case, event, data, reason="夜间两次复测均超标")
+    for address in (ADDRESS, *officers):
+        assert "夜间两次复测均超标" in _told(world, address)[-1]["text"]
+
+
+def test_p4_why_a_decision_came_outside_its_window_is_not_told_to_the_enterprise(world: World) -> None:
+    case = _listed(world)
+    world.upgraded(case)
+    world.at("2024-12-02")
+    world.moved(OFFICER, case, "accept", {**_REVIEW, "reviewed_on": "2024-12-02"}, reason="经办人出差，迟录")
+    (told,) = _told(world)
+    assert told["subject"].startswith("【通过验收】")
+    assert "迟录" not in told["text"]
+
+
+def test_r1_each_officer_who_heard_of_a_mistake_of_the_provinces_is_told_that_it_was_one(world: World) -> None:
+    one, other = _officer(world, "li"), _officer(world, "zhang", "en")
+    case = _listed(world)
+    world.upgraded(case)
+    data = {"violation": "弄虚作假", "decided_on": f"{world.now():%Y-%m-%d}", "document": "豫环〔2024〕1号"}
+    world.moved("province", case, "disqualify", data)
+    assert (_subjects(world), _subjects(world, one)) == (["取消资格"], ["取消资格"])
+    world.moved("second of the province", case, "correct", reason="误录")
+    for address, said in (
+        (ADDRESS, "此前发给贵单位的决定系误录"),
+        (one, "此前对下列企业作出的省级决定系误录"),
+        (other, "The province's decision on this enterprise was entered by mistake"),
+    ):
+        first, last = _told(world, address)
+        assert last["subject"].partition(" ")[0].strip() != first["subject"].partition(" ")[0].strip()
+        assert said in last["text"]
