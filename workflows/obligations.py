@@ -223,6 +223,8 @@ def _stages(programme: Programme, calendar: Calendar, case: Case) -> Iterator[Ow
         held, came_at = rule, _came_at(programme, case, rule)
         while held.late is not None and came_at >= end_of_day(held.due_on):
             held = programme.date_by_id[held.late]  # nobody can have been late for what could not be done in time
+        if held is not rule and came_at >= end_of_day(held.due_on):
+            continue  # nor for what was all over
         due_on, provisional = _day(held, calendar)
         unit = programme.province.code if rule.owner == "province" else case.unit
         kind = rule.ladder

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workflows.case import Case
 from workflows.text import Text
 
 
@@ -64,9 +65,15 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         Text("贵单位的绩效等级已获认定。", "The grade of your site is recognised."),
         Text("保持绩效水平，接受监督", "keep the level that was recognised"), is_applied_for=False,
     ),
+    "spot_check": Result(
+        Text("【通过复核】", "[Check passed] "),
+        Text("贵单位已通过省级复核。", "Your site has passed the province's check."),
+        Text("等待公示", "await the publication"), is_applied_for=False,
+    ),
     "lapse": Result(
         Text("【未获认定】", "[Lapsed] "),
-        Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."), _CLOSED,
+        Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."),
+        _CLOSED, with_findings=True,
     ),
     "disqualify": Result(
         Text("【取消资格】", "[Disqualified] "),
@@ -74,11 +81,11 @@ TO_ENTERPRISE: Mapping[str, Result] = {
     ),
     "correct": Result(
         Text("【更正】", "[Corrected] "),
-        Text("此前发给贵单位的决定系误录，已更正，以本通知为准。", "The decision that you were told of was entered by mistake and is corrected."),
+        Text("此前发给贵单位的下列决定系误录，已更正，以本通知为准。", "This decision, of which you were told, was entered by mistake and is corrected."),
         _ASK_UNIT,
     ),
 }  # fmt: skip
-# What the province decides of a unit's case.
+# What the province decides of a unit's case, and what came of itself.
 TO_UNIT: Mapping[str, Result] = {
     "return_plan": Result(
         Text("【退回补正】", "[Sent back] "),
@@ -108,18 +115,35 @@ TO_UNIT: Mapping[str, Result] = {
         Text("下列企业已被取消资格。", "This enterprise has lost its eligibility."),
         Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"),
     ),
+    "spot_check": Result(
+        Text("【通过复核】", "[Check passed] "),
+        Text("下列企业已通过省级复核。", "This enterprise has passed the province's check."),
+        Text("按时公示", "publish it in time"), is_applied_for=False,
+    ),
+    "lapse": Result(
+        Text("【未获认定】", "[Lapsed] "),
+        Text("下列企业本年度未获认定，本次培育已结束。", "This enterprise was not recognised this year; its case is closed."),
+        Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"), with_findings=True,
+    ),
     "correct": Result(
         Text("【更正】", "[Corrected] "),
-        Text("此前对下列企业作出的省级决定系误录，已更正。", "The province's decision on this enterprise was entered by mistake and is corrected."),
+        Text("对下列企业作出的省级决定系误录，已更正。", "The province's decision on this enterprise was entered by mistake and is corrected."),
         Text("核对该企业现状", "look how the case stands"),
     ),
 }  # fmt: skip
 # What a case owes after a decision, by whose day something is to be done.
 TERMS = ("resubmission", "re_review")
 # Whose reason is told; of the others it stands in the findings, or there is none.
-WITH_REASON = ("return_plan", "reject", "order_rectification")
+WITH_REASON = ("return_plan", "reject", "order_rectification", "correct")
 # After these nobody has to act on what was decided before, and nothing is decided by them.
 OVERTAKES = frozenset({"resubmit", "withdraw"})
+
+
+def decides(kind: str, case: Case) -> bool:
+    """Whether somebody is told of an event: of a check only where it was passed, as what else it found is decided on then."""
+    if kind == "spot_check":
+        return case.check is not None and case.check.result == "passed"
+    return kind in TO_ENTERPRISE or kind in TO_UNIT
 
 
 def what_next(result: Result, *, has_term: bool) -> Text:

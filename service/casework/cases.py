@@ -33,8 +33,8 @@ class TargetFixed(Conflict):
 
     code = "target_fixed"
     said = Text(
-        "提升方案已报备，拟提升等级不能再改；请先退回方案",
-        "the plan is filed, so the target is fixed: return the plan first",
+        "提升方案已报备，拟提升等级不能再改；尚未开工的，可先退回方案再改",
+        "the plan is filed, so the target is fixed; until upgrading starts, return the plan first",
     )
 
 

@@ -242,9 +242,8 @@ def submit(
             )
         )
     rows = drawn_up(desk, row)
-    is_corrected = row["status"] == "nil" and bool(
-        rows
-    )  # nothing was told, and now there is something: late, if its day has passed
+    # Nothing was told, and now there is something: late, if its day has passed, also where it was sent back meanwhile.
+    is_corrected = bool(rows) and row["first_submitted_at"] is not None and row["rows"] == audit.canonical([])
     if row["status"] in _HANDED_IN and act.at >= row["due_at"] and not is_corrected:
         raise FilingFrozen
     if nil and rows:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
 from notifications import outbox
@@ -21,7 +22,7 @@ from service.casework.standing import Standing
 from service.storage.tables import ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
-from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, what_next
+from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, what_next
 from workflows.text import Text
 from workflows.working_days import legal_day
 
@@ -46,7 +47,17 @@ class Event:
     @property
     def decides(self) -> bool:
         """Whether somebody is told of it."""
-        return self.kind in TO_ENTERPRISE or self.kind in TO_UNIT
+        return decides(self.kind, self.stands.case)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """Whom an event is told to, and how it is put; of a correction, what was told of the mistake."""
+
+    event: Event
+    to: Addressee
+    result: Result
+    mistake: Mapping[str, Any] | None = None
 
 
 def tell(desk: Desk, events: Iterable[Event]) -> None:
@@ -67,7 +78,7 @@ def _rounds(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 def _tell(desk: Desk, events: Sequence[Event]) -> None:
     known = _known(desk.tx, [event.stands.case.id for event in events])
-    letters: list[tuple[Event, Addressee, Result]] = []
+    letters: list[_Letter] = []
     overtaken: list[tuple[str, int]] = []
     after_all: list[str] = []
     for event in events:
@@ -75,17 +86,22 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
         stale = [row for row in told if row["taken_back_by"] is None]
         if event.corrects is not None:
             stale = [row for row in told if row["version"] == event.corrects]
-            letters += ((event, *_correction(row)) for row in stale if row["has_heard"])
+            letters += (_correction(desk.tx, event, row) for row in stale if row["has_heard"])
             after_all += (row["message"] for row in told if row["taken_back_by"] == event.corrects)
         overtaken += ((row["message"], event.stands.version) for row in stale)
     _take_back(desk.tx, overtaken)
     _tell_after_all(desk.tx, after_all, max(event.stands.row["head_at"] for event in events))
     letters += _letters(desk, [event for event in events if event.corrects is None])
-    messages = [_message(desk, event, to, result) for event, to, result in letters]
+    messages = [_message(desk, letter) for letter in letters]
     outbox.enqueue(desk.tx, messages, domain=desk.books.links.domain)
     rows = [
-        {"message": message.id, "case_id": event.stands.case.id, "version": event.stands.version, "recipient": to.id}
-        for message, (event, to, _) in zip(messages, letters, strict=True)
+        {
+            "message": message.id,
+            "case_id": each.event.stands.case.id,
+            "version": each.event.stands.version,
+            "recipient": each.to.id,
+        }
+        for message, each in zip(messages, letters, strict=True)
     ]
     if rows:
         desk.tx.execute(ROWS.insert(), rows)
@@ -118,21 +134,27 @@ def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> N
         outbox.let_go(tx, messages, now)
 
 
-def _correction(row: Mapping[str, Any]) -> tuple[Addressee, Result]:
-    """Whoever has heard of a mistake is told that it was one."""
+def _correction(tx: Connection, event: Event, row: Mapping[str, Any]) -> _Letter:
+    """Whoever has heard of a mistake is told that it was one, and of which."""
+    told = tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
     to = Addressee(row["recipient"], row["to_unit"], row["to_recipient_name"], row["to_recipient"], row["to_language"])
-    return to, (TO_ENTERPRISE if row["recipient"].startswith("site:") else TO_UNIT)["correct"]
+    result = (TO_ENTERPRISE if row["recipient"].startswith("site:") else TO_UNIT)["correct"]
+    return _Letter(event, to, result, from_json(told))
 
 
-def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[tuple[Event, Addressee, Result]]:
+def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
     """Whom each decision concerns, and how it is put to them."""
     sites = addressees.sites(desk.tx, {event.stands.case.enterprise for event in events})
     for event in events:
         case = event.stands.case
         if event.kind in TO_ENTERPRISE:
-            yield from ((event, to, TO_ENTERPRISE[event.kind]) for to in sites.get(case.enterprise, ()))
-        if event.kind in TO_UNIT and case.last_event is not None and case.last_event.role == Role.PROVINCE:
-            yield from ((event, to, TO_UNIT[event.kind]) for to in _officers(desk, case))
+            yield from (_Letter(event, to, TO_ENTERPRISE[event.kind]) for to in sites.get(case.enterprise, ()))
+        if event.kind in TO_UNIT and case.last_event is not None and case.last_event.role in _OTHERS:
+            yield from (_Letter(event, to, TO_UNIT[event.kind]) for to in _officers(desk, case))
+
+
+# Who decides of a unit's case without it.
+_OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
 
 
 def take_back(tx: Connection, now: datetime) -> None:
@@ -153,18 +175,20 @@ def _officers(desk: Desk, case: Case) -> list[Addressee]:
     return Directory(desk, [whose]).people(programme, whose, ("officer",))
 
 
-def _message(desk: Desk, event: Event, to: Addressee, result: Result) -> NewMessage:
+def _message(desk: Desk, letter: _Letter) -> NewMessage:
+    event, to = letter.event, letter.to
     case, last = event.stands.case, event.stands.case.last_event
     assert last is not None
     programme = desk.lifecycle(case.programme, case.programme_version).programme
     return NewMessage(
         id=desk.chance.id(last.at), key=f"result:{case.id}.{event.stands.version}:{to.id}", template="result",
         recipient=to.email, recipient_name=to.name, created_at=last.at, language=to.language, unit=case.unit,
-        context=_context(desk, programme, event, result),
+        context=_context(desk, programme, letter),
     )  # fmt: skip
 
 
-def _context(desk: Desk, programme: Programme, event: Event, result: Result) -> dict[str, Any]:
+def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any]:
+    event, result, mistake = letter.event, letter.result, letter.mistake
     stands = event.stands
     case, last = stands.case, stands.case.last_event
     assert last is not None
@@ -193,7 +217,11 @@ def _context(desk: Desk, programme: Programme, event: Event, result: Result) -> 
         "decided_on": today,
         "findings": [{"number": number, "text": text} for number, text in said],
         "reason": _reason(case, last.kind, event.reason),
-        "clause": {"id": clause.id, "where": clause.where, "text": _both(clause.says)},
+        "measures": _ordered(case, last.kind),
+        "mistake": mistake and {"tag": mistake["tag"], "decided_on": mistake["decided_on"]},
+        "clause": mistake["clause"]
+        if mistake
+        else {"id": clause.id, "where": clause.where, "text": _both(clause.says)},
         "next": _both(what_next(result, has_term=until is not None)),
         "until": until,
         "link": desk.books.links.to("cases", case.id),
@@ -209,6 +237,14 @@ def _findings(case: Case, kind: str) -> list[tuple[int, str]]:
     if kind == "fail_acceptance" and case.failed_review is not None:
         return list(enumerate(case.failed_review.findings, 1))
     return [(each.number, each.text) for each in case.findings]
+
+
+def _ordered(case: Case, kind: str) -> list[dict[str, Any]]:
+    """The measures that were ordered, and by when they have to be done."""
+    ordered = (
+        each for each in case.measures if kind == "order_rectification" and each.ordered and each.done_on is None
+    )
+    return [{"number": each.number, "text": each.title, "due_on": each.due_on} for each in ordered]
 
 
 def _reason(case: Case, kind: str, reason: str | None) -> str | None:

@@ -197,6 +197,16 @@ def test_a_nil_handed_in_early_does_not_keep_the_day_of_what_came_later(world: W
     assert _owed(world)["status"] == "met_late"
 
 
+def test_a_nil_that_was_sent_back_does_not_keep_the_day_of_what_came_later(world: World) -> None:
+    assert _submit(world).json()["status"] == "nil"
+    world.listed()
+    world.at("2024-06-05")
+    assert _return(world, version=1).status_code == 200
+    real = _submit(world, version=2).json()
+    assert (real["status"], real["late"], real["first_submitted_at"][:10]) == ("submitted", True, "2024-06-05")
+    assert _owed(world)["status"] == "met_late"
+
+
 def test_a_month_is_not_nil_while_a_case_owes_its_report(world: World) -> None:
     case = world.listed()
     world.planned(case)

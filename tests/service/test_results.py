@@ -41,7 +41,7 @@ def test_w7_who_is_recognised_is_told_once(world: World) -> None:
     world.published(_listed(world))
     world.at("2024-09-12")
     world.at("2024-09-13")
-    assert [each["subject"][:6] for each in _told(world)] == ["【通过验收】", "【等级认定】"]
+    assert [each["subject"][:6] for each in _told(world)] == ["【通过验收】", "【通过复核】", "【等级认定】"]
 
 
 def test_p6_who_is_refused_too_late_to_come_again_is_told_so_and_that_the_case_has_lapsed(world: World) -> None:
@@ -363,10 +363,58 @@ def test_r1_each_officer_who_heard_of_a_mistake_of_the_provinces_is_told_that_it
     assert (_subjects(world), _subjects(world, one)) == (["取消资格"], ["取消资格"])
     world.moved("second of the province", case, "correct", reason="误录")
     for address, said in (
-        (ADDRESS, "此前发给贵单位的决定系误录"),
-        (one, "此前对下列企业作出的省级决定系误录"),
+        (ADDRESS, "此前发给贵单位的下列决定系误录"),
+        (one, "对下列企业作出的省级决定系误录"),
         (other, "The province's decision on this enterprise was entered by mistake"),
     ):
         first, last = _told(world, address)
         assert last["subject"].partition(" ")[0].strip() != first["subject"].partition(" ")[0].strip()
         assert said in last["text"]
+
+
+def test_p5_who_passed_the_check_is_told_and_who_did_not_is_told_when_that_is_decided(world: World) -> None:
+    passed, failed = _listed(world), _listed(world)
+    for case in (passed, failed):
+        world.accepted(case)
+    world.at("2024-08-05")
+    world.check(passed, "passed")
+    world.check(failed, "failed")
+    assert _subjects(world) == ["通过验收", "通过验收", "通过复核"]
+
+
+def test_p5_what_was_ordered_is_told_with_its_days(world: World) -> None:
+    case = _listed(world)
+    world.checked(case, "rectify")
+    measure = {"title": "补装在线监测", "kind": "equipment_renewal", "due_on": "2024-08-20"}
+    world.moved("province", case, "order_rectification", {"review_on": "2024-08-30", "measures": [measure]})
+    last = _told(world)[-1]
+    assert last["subject"].startswith("【责令整改】")
+    assert "补装在线监测，2024年8月20日（星期二）前完成" in last["text"]
+
+
+def test_p6_what_was_found_is_told_with_the_lapse_that_overtakes_it_to_enterprise_and_unit(world: World) -> None:
+    officer = "li@example.org"
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": officer, "language": "zh"}
+    assert world.call("admin", "POST", "/contacts", contact).status_code == 201
+    case = _listed(world)
+    world.checked(case, "failed")
+    scheduler.deliver(world.running)
+    world.at("2024-12-20T18:30:00+08:00")  # the office is closed
+    world.moved("province", case, "reject", reason="复核未通过")
+    world.at("2024-12-23T10:00:00+08:00")
+    for address in (ADDRESS, officer):
+        last = _told(world, address)[-1]
+        assert last["subject"].startswith("【未获认定】")
+        assert "在线监测数据缺失" in last["text"]
+
+
+def test_r4_a_correction_says_what_it_corrects_and_why(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    (accepted,) = _told(world)
+    world.moved(SECOND, case, "correct", reason="录错了企业")
+    corrected = _told(world)[-1]
+    assert "【通过验收】" in corrected["text"]
+    assert "录错了企业" in corrected["text"]
+    clause = next(line for line in accepted["text"].splitlines() if line.startswith("依据"))
+    assert clause in corrected["text"]

@@ -755,6 +755,23 @@ def test_r4_a_correction_tells_its_own_last_moment_and_none_where_it_is_never_po
     assert (never.until, never.who) == (None, None)
 
 
+def test_r4_the_province_does_not_correct_what_a_unit_recorded() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("disqualify", EXAMPLES["disqualify"], at="2024-06-21")
+    assert set(walk.refusal("correct", at="2024-06-22", by=PROVINCE, reason="更正")) == {"not_your_event"}
+    assert walk.go("correct", at="2024-06-22", by=SECOND, reason="更正").state == "upgrading"
+
+
+@pytest.mark.parametrize("event", ["accept", "fail_acceptance"])
+def test_p4_a_review_is_not_from_before_the_upgrading_that_it_is_of(event: str) -> None:
+    walk = Walk().to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    assert set(walk.refusal(event, {**EXAMPLES[event], "reviewed_on": "2024-06-11"}, at="2024-07-20")) == {
+        "review_too_old"
+    }
+    walk.go(event, {**EXAMPLES[event], "reviewed_on": "2024-06-12"}, at="2024-07-20")
+
+
 def test_r4_a_unit_does_not_undo_what_the_province_did() -> None:
     walk = Walk().to("upgrading")
     walk.go("disqualify", EXAMPLES["disqualify"], at="2024-06-21", by=PROVINCE)

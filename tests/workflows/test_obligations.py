@@ -165,6 +165,12 @@ def test_p2_p4_who_is_listed_late_is_not_late_with_what_was_due_before(at: str, 
             walk.go("pre_assess", {**PRE_ASSESSMENT, "assessed_on": at[:10]}, at=at, reason="补办")
 
 
+def test_p6_who_is_listed_when_all_is_over_is_late_with_nothing() -> None:
+    walk = Walk(listed_at=instant("2025-02-05 10:00"), entered_at=instant("2025-02-05 10:00"))
+    walk.go("list", at="2025-02-05 10:00", reason="补列")
+    assert not [name for name in owed(walk.case) if name.startswith("stage")]
+
+
 def test_p2_a_plan_that_is_sent_back_late_is_due_as_the_phase_ends_and_one_that_was_late_before_stays_late() -> None:
     walk = Walk().to("plan_filed")
     walk.go("return_plan", at="2024-07-01", reason="补正")

@@ -180,6 +180,17 @@ def _reviewed_anew(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
         )  # fmt: skip
 
 
+def _done_since_start(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    started_on = ask.case.started_on
+    if ask.data is not None and started_on is not None and ask.data.reviewed_on < started_on:
+        yield ask.reason(
+            "review_too_old",
+            f"验收评审日期（{ask.data.reviewed_on}）不得早于开工日期（{started_on}）",
+            f"what is accepted began on {started_on}: a review of {ask.data.reviewed_on} is from before it",
+            clause, field="data.reviewed_on",
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Dated:
     """Which day of what is sent says when it was done."""
@@ -276,6 +287,7 @@ GUARDS: Mapping[str, Guard] = {
     "passed_over_by_draw": Guard(_passed_over_by_draw),
     "findings_answered": Guard(_findings_answered),
     "done_since_order": Guard(_done_since_order, Dated),
+    "done_since_start": Guard(_done_since_start),
     "checked_anew": Guard(_checked_anew),
     "reviewed_anew": Guard(_reviewed_anew),
     "notice_over": Guard(_notice_over, opens=_notice_end),

@@ -66,7 +66,7 @@ def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
         yield Reason("not_correctable", said, clause)
     role = ask.facts.actor.role
     due = ask.facts.calendar.add(legal_day(last.at), ask.programme.spans.correction.working_days)
-    if role not in event.roles or (last.role == Role.PROVINCE and role != Role.PROVINCE):
+    if role not in event.roles or (last.role == Role.PROVINCE) != (role == Role.PROVINCE):
         yield ask.reason(
             "not_your_event",
             f"最近一次事件{title.zh}须由作出它的一方更正",
