@@ -219,12 +219,21 @@ def claim(tx: Connection, now: datetime, by: str, limit: int, channel: Channel |
 
     Only those of `channel`, unless it is None.
     """
-    claimed = [_claimed(row) for row in tx.execute(_claim_of(channel), {"at": now, "by": by, "most": limit})]
-    return sorted(claimed, key=lambda message: message.id)
+    while rows := tx.execute(_claim_of(channel), {"at": now, "by": by, "most": limit}).all():
+        claimed = [message for row in rows if (message := _claimed(tx, row, by)) is not None]
+        if claimed:
+            return sorted(claimed, key=lambda message: message.id)
+    return []
 
 
-def _claimed(row: Row[Any]) -> Claimed:
-    return Claimed(**{**row._mapping, "context": json.loads(row.context)})
+def _claimed(tx: Connection, row: Row[Any], by: str) -> Claimed | None:
+    """The message as it was claimed; None for one whose row cannot be read, which fails and stops no other."""
+    try:
+        context = json.loads(row.context)
+    except ValueError as fault:
+        record_failure(tx, row.id, by, f"its context cannot be read: {fault}", None)
+        return None
+    return Claimed(**{**row._mapping, "context": context})
 
 
 _FREED = {"claimed_at": None, "claimed_by": None}
@@ -391,13 +400,13 @@ def put_aside(tx: Connection, ids: Collection[str], failure: str, until: datetim
 def cancel(tx: Connection, ids: Any) -> frozenset[str]:
     """Take back what has not left, or failed, as what it tells is no longer so; the ids of those that now never will.
 
-    `ids` as a subquery or a list.
+    `ids` as a subquery or a list. It gives up its key: what it was to tell may be told by another.
     """
     waits = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
     cancelled = tx.execute(
         MESSAGES.update()
         .where(_in_order(ids, waits))
-        .values(status=str(Status.CANCELLED), next_attempt_at=None)
+        .values(status=str(Status.CANCELLED), next_attempt_at=None, key=MESSAGES.c.key + ":" + MESSAGES.c.id)
         .returning(MESSAGES.c.id)
     )
     return frozenset(cancelled.scalars())

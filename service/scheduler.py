@@ -16,7 +16,7 @@ from notifications import outbox
 from notifications.delivery import MOST_ATTEMPTS, STALE_AFTER, Delivered
 from service import clock, post
 from service.access import Act
-from service.casework import audit, digests, reminders, results, sweep
+from service.casework import audit, correspondence, digests, reminders, results, sweep
 from service.casework.desk import Desk
 from service.clock import VirtualClock
 from service.errors import ClockRefused
@@ -68,8 +68,11 @@ def deliver_mails(process: Running) -> int:
         now = process.clock.now(tx)
         # What a lost sender held waits again first, so that it is worded anew or taken back with the rest.
         outbox.release_stale(tx, now, STALE_AFTER, MOST_ATTEMPTS, outbox.Channel.EMAIL)
+        desk = Desk(tx, process.books)
         results.take_back(tx, now)
-        digests.freshen(Desk(tx, process.books), process.post.links, now)
+        results.readdress(desk, now)
+        correspondence.stop_reminding_the_removed(tx, now)
+        digests.freshen(desk, process.post.links, now)
     return _deliver(process, outbox.Channel.EMAIL)
 
 

@@ -15,7 +15,7 @@ from notifications import outbox
 from notifications.outbox import NewMessage
 from service import access
 from service.access import Act, Caller, hashed
-from service.casework import audit, correspondence, obligations, private
+from service.casework import audit, correspondence, private
 from service.casework.desk import Desk
 from service.casework.links import Links
 from service.errors import Conflict, Malformed, NotFound, NotYourRole, VersionStale
@@ -136,7 +136,7 @@ def remove(desk: Desk, act: Act, contact_id: str, versions: frozenset[int] | Non
     row = _locked(desk, act.caller, contact_id)
     if versions is not None and row["version"] not in versions:
         raise VersionStale.unless_quoted(versions, row["version"])
-    obligations.wake_of(desk.tx, correspondence.take_back_reminders(desk.tx, f"contact:{contact_id}"), act.at)
+    correspondence.stop_reminding(desk.tx, f"contact:{contact_id}", act.at)
     return _changed(desk, act, row, "remove", {"removed_at": act.at}, {}, {"removed": True})
 
 
@@ -282,7 +282,15 @@ def _in_order(muted: Collection[str]) -> tuple[str, ...]:
 
 
 def _said(row: Mapping[str, Any], person: Mapping[str, str]) -> dict[str, Any]:
-    return {**{name: row[name] for name in _TOLD}, **person, "muted": tuple(from_json(row["muted"]))}
+    return {**{name: row[name] for name in _TOLD}, **person, "muted": _muted(row["muted"])}
+
+
+def _muted(text: str) -> tuple[str, ...]:
+    """The kinds of obligation that somebody does not want; what cannot be read mutes nothing and stops nobody's mail."""
+    try:
+        return tuple(from_json(text))
+    except ValueError:
+        return ()
 
 
 def _facts(row: Mapping[str, Any], person: Mapping[str, str]) -> ContactFacts:

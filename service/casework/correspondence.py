@@ -1,26 +1,51 @@
 """What was told, or is to be told, to whom: the messages of one person, whatever they tell of."""
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, union
 
 from notifications import outbox
-from service.storage.tables import ResultRow, RungRow, table
+from notifications.outbox import MESSAGES
+from service.casework import obligations
+from service.casework.obligations import RUNGS
+from service.storage.tables import Contact, ResultRow, table
 
-_RUNGS, _RESULTS = table(RungRow), table(ResultRow)
-
-
-def redirect(tx: Connection, person: str, email: str, name: str) -> None:
-    """Send to another address what has not left for somebody, by the `id` of an addressee."""
-    outbox.redirect(tx, _messages(person), email, name)
+_RESULTS, _CONTACTS = table(ResultRow), table(Contact)
 
 
-def take_back_reminders(tx: Connection, person: str) -> frozenset[str]:
-    """Remind somebody of nothing more, by the `id` of an addressee; the messages that now never leave."""
-    waiting = select(_RUNGS.c.message).where(_RUNGS.c.recipient == person)
-    return outbox.cancel(tx, waiting)
+def redirect(tx: Connection, person: str, email: str | None, name: str) -> None:
+    """Send to another address what has not left for somebody, by the `id` of an addressee; to none that there is not."""
+    if email:
+        outbox.redirect(tx, _messages(person), email, name)
+    else:
+        outbox.cancel(tx, _messages(person))
+
+
+def stop_reminding(tx: Connection, person: str, at: datetime) -> None:
+    """Remind somebody, by the `id` of an addressee, of nothing more; who is concerned in its place has its turn at once."""
+    waiting = select(RUNGS.c.message).where(RUNGS.c.recipient == person)
+    waits = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(waiting), MESSAGES.c.status.in_(("pending", "failed")))
+    _stop(tx, list(tx.execute(waits).scalars()), at)
+
+
+def stop_reminding_the_removed(tx: Connection, now: datetime) -> None:
+    """The same of what would leave now, as its sender failed or was lost while somebody was removed."""
+    removed = select(_CONTACTS.c.id).where(
+        RUNGS.c.recipient == "contact:" + _CONTACTS.c.id, _CONTACTS.c.removed_at.is_not(None)
+    )
+    due = (MESSAGES.c.status == "pending", MESSAGES.c.next_attempt_at <= now)
+    waiting = select(MESSAGES.c.id).distinct().join(RUNGS, RUNGS.c.message == MESSAGES.c.id)
+    _stop(tx, list(tx.execute(waiting.where(*due, removed.exists())).scalars()), now)
+
+
+def _stop(tx: Connection, messages: Collection[str], at: datetime) -> None:
+    if messages:
+        obligations.wake_of(tx, messages, at)
+        outbox.cancel(tx, messages)
 
 
 def _messages(person: str) -> Any:
-    of_rungs, of_results = (select(rows.c.message).where(rows.c.recipient == person) for rows in (_RUNGS, _RESULTS))
+    of_rungs, of_results = (select(rows.c.message).where(rows.c.recipient == person) for rows in (RUNGS, _RESULTS))
     return union(of_rungs, of_results)

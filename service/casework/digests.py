@@ -80,8 +80,7 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
 
     What cannot be put into words is marked with its reason and waits for another turn; it stops nothing else.
     """
-    if not locks.taken(desk.tx, "reminders"):
-        return  # the sweep is writing the day's mails: what it has read must stay so
+    locks.take(desk.tx, "reminders")  # a sweep that writes the day's mails is waited for: what it has read must stay so
     _take_back(desk.tx, now)
     waits = _waited(desk.tx, now)
     if not waits or fault_of(desk.tx, _freshen, desk, links, now, waits) is None:
@@ -205,7 +204,8 @@ class _Freshening:
     def _give_up(self, messages: Sequence[str]) -> None:
         """Nobody reads them there any more: whoever is concerned now is told in the next turn of what they were about."""
         if messages:
-            obligations.wake_of(self.desk.tx, outbox.cancel(self.desk.tx, messages), self.now)
+            obligations.wake_of(self.desk.tx, messages, self.now)
+            outbox.cancel(self.desk.tx, messages)
 
 
 def _try(desk: Desk, links: Links, now: datetime, row: Mapping[str, Any], rung: str) -> None:

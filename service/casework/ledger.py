@@ -163,8 +163,8 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     contact = site["contact"]
     if facts.contact != before.contact:
         contact, commitment = private.keep(desk.tx, desk.chance, facts.contact, act.at)
-        if facts.contact and facts.contact.get("email"):
-            correspondence.redirect(desk.tx, f"site:{site['id']}", facts.contact["email"], facts.contact["name"])
+        to = facts.contact or {"name": ""}
+        correspondence.redirect(desk.tx, f"site:{site['id']}", to.get("email"), to["name"])
         data = {"contact_commitment": commitment}
     if not changes and not data:
         return dict(site)

@@ -269,9 +269,14 @@ def _since(tx: Connection, due_at: datetime, now: datetime, stands: Standing) ->
 
 def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
     """The case as it stood before its last event, from its history; None where it has only been listed."""
-    rows = audit.history(tx, "case", stands.case.id)
+    rows = _history(tx, stands)
     before = [row for row in rows if row["version"] < _last_event(rows)["version"]]
     return replay(audit.changes_of(before)) if before else None
+
+
+def _history(tx: Connection, stands: Standing) -> list[dict[str, Any]]:
+    """A case's history with what has been decided and is still to be written: events of one case may come in one batch."""
+    return [*audit.history(tx, "case", stands.case.id), *stands.entries]
 
 
 def _last_event(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -292,7 +297,7 @@ def _record(
     undone = event.kind == "correct"
     data = command.data
     if undone:
-        data = {**data, "corrects": _last_event(audit.history(desk.tx, "case", stands.case.id))["version"]}
+        data = {**data, "corrects": _last_event(_history(desk.tx, stands))["version"]}
     entry, after = next_entry(desk, act, stands, decision.after, event.name, data, command.reason, undone=undone)
     batch.entries.append(entry)
     batch.owes.update((row["id"], row) for row in after.owes)
@@ -302,7 +307,7 @@ def _record(
     recognised = lifecycle.is_recognised(decision.after)
     if recognised != lifecycle.is_recognised(decision.before):
         batch.graded.append((act, decision, recognised))
-    stands.row, stands.case, stands.document = after.row, after.case, after.document
+    stands.row, stands.case, stands.document, stands.entries = after.row, after.case, after.document, after.entries
     return Applied(after, audit.entry_id(entry), entry["hash"])
 
 
@@ -334,7 +339,7 @@ def next_entry(
     row = {**stands.row, **columns(desk, case, lifecycle), "facts": to_json(document).decode()}
     row["version"], row["head"], row["stalled"] = stands.version + 1, entry["hash"], None
     row["head_at"] = act.at
-    return entry, Standing(row, case, document, owes)
+    return entry, Standing(row, case, document, owes, [*stands.entries, entry])
 
 
 def columns(desk: Desk, case: Case, lifecycle: Lifecycle) -> dict[str, Any]:

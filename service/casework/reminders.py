@@ -145,9 +145,11 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
 
 
 def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """Of each of these obligations the rungs that were told, and to whom; a mail that was taken back has told nothing."""
-    taken_back = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == "cancelled")
-    tx.execute(RUNGS.delete().where(RUNGS.c.obligation.in_(ids), taken_back.exists()))
+    """Of each of these obligations the rungs that were told, and to whom; a mail that was taken back has told nothing,
+    unless it may have arrived before.
+    """
+    of_it = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == "cancelled")
+    tx.execute(RUNGS.delete().where(RUNGS.c.obligation.in_(ids), of_it.where(~MESSAGES.c.unsure).exists()))
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in tx.execute(statement):

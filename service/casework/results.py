@@ -18,15 +18,15 @@ from notifications.outbox import MESSAGES, NewMessage
 from service.casework import addressees
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
-from service.casework.standing import Standing
-from service.storage.tables import ResultRow, table
+from service.casework.standing import WITH_SITE, Standing, standing
+from service.storage.tables import CaseRow, Contact, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
 from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, what_next
 from workflows.text import Text
 from workflows.working_days import legal_day
 
-ROWS = table(ResultRow)
+ROWS, _CASES, _CONTACTS = table(ResultRow), table(CaseRow), table(Contact)
 _HAS_HEARD: ColumnElement[bool] = or_(MESSAGES.c.status.in_(("sent", "sending")), MESSAGES.c.unsure)
 
 
@@ -151,6 +151,20 @@ def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
             yield from (_Letter(event, to, TO_ENTERPRISE[event.kind]) for to in sites.get(case.enterprise, ()))
         if event.kind in TO_UNIT and case.last_event is not None and case.last_event.role in _OTHERS:
             yield from (_Letter(event, to, TO_UNIT[event.kind]) for to in _officers(desk, case))
+
+
+def readdress(desk: Desk, now: datetime) -> None:
+    """Let what would leave now for somebody who has been removed go to whoever looks after the case instead."""
+    removed = select(_CONTACTS.c.id).where(
+        ROWS.c.recipient == "contact:" + _CONTACTS.c.id, _CONTACTS.c.removed_at.is_not(None)
+    )
+    due = (MESSAGES.c.status == "pending", MESSAGES.c.next_attempt_at <= now)
+    joined = select(ROWS.c.message, ROWS.c.case_id).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
+    for row in desk.tx.execute(joined.where(*due, removed.exists()).order_by(ROWS.c.message)).all():
+        stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == row.case_id)).mappings().one())
+        for to in _officers(desk, stands.case)[:1]:
+            outbox.redirect(desk.tx, [row.message], to.email, to.name)
+            desk.tx.execute(ROWS.update().where(ROWS.c.message == row.message).values(recipient=to.id))
 
 
 # Who decides of a unit's case without it.

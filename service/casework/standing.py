@@ -31,6 +31,9 @@ class Standing:
     case: Case
     document: dict[str, Any]
     owes: list[dict[str, Any]] = field(default_factory=list)  # rows of obligations that its newest change brought
+    entries: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # of its history, decided in this batch and not written yet
 
     @property
     def version(self) -> int:

@@ -31,8 +31,14 @@ def run(desk: Desk, now: datetime) -> int:
     Of several events that are due for a case, the first that is not refused. Call again as long as the answer is not 0.
     """
     statement = WITH_SITE.where(moves.due(now)).order_by(_CASES.c.due_at, _CASES.c.id).limit(_AT_ONCE)
-    turns = [_Turn(each, _due_events(desk, each, now)) for each in map(standing, desk.tx.execute(statement).mappings())]
-    done = 0
+    turns, done = [], 0
+    for row in desk.tx.execute(statement).mappings().all():
+        try:
+            stands = standing(row)
+        except ValueError as fault:  # one bad row stops no other
+            _stall(desk.tx, row["id"], f"its facts cannot be read: {fault}", now)
+            continue
+        turns.append(_Turn(stands, _due_events(desk, stands, now)))
     while turns := [turn for turn in turns if turn.events]:
         commands = [
             Command(
@@ -54,7 +60,8 @@ def run(desk: Desk, now: datetime) -> int:
         ]
         for turn in turns:
             if not turn.events:
-                _stall(desk.tx, turn, now)
+                why = "; ".join(reason.detail.en for error in turn.refused for reason in error.reasons)
+                _stall(desk.tx, turn.stands.case.id, why, now)
     return done + answers.expire(desk.tx, now)
 
 
@@ -72,10 +79,8 @@ def _due_events(desk: Desk, stands: Standing, now: datetime) -> tuple[tuple[str,
     return tuple(lifecycle.due_events(stands.case, now).items())
 
 
-def _stall(tx: Connection, turn: _Turn, now: datetime) -> None:
-    """Note on the row why its turn was refused, and look again later; the history stays as it is."""
-    case = turn.stands.case.id
-    why = "; ".join(reason.detail.en for error in turn.refused for reason in error.reasons)
+def _stall(tx: Connection, case: str, why: str, now: datetime) -> None:
+    """Note on the row why it had no turn, and look again later; the history stays as it is."""
     _log.warning("turn refused", case=case, why=why)
     tx.execute(_CASES.update().where(_CASES.c.id == case).values(stalled=why, due_at=now + _AGAIN_AFTER))
 

@@ -101,3 +101,26 @@ def test_a_chain_in_which_time_goes_back_is_reported(world: World) -> None:
         moves.write_rows(tx, [after], [entry], after.owes)
     broken = world.call("auditor", "GET", "/audit/verify").json()["broken"]
     assert [(each["subject"]["id"], each["version"], each["what"]) for each in broken] == [(case, 2, "time goes back")]
+
+
+def test_a_correction_in_one_batch_with_what_it_corrects_undoes_that(world: World) -> None:
+    case = world.listed()
+    world.at("2024-06-03")
+    assessment = {"assessed_on": "2024-06-03", "assessors": ["周教授"], "gaps": {"fugitive": "未封闭"}}
+    version = world.moved(OFFICER, case, "pre_assess", assessment)["version"]
+    measure = {"title": "更换布袋", "kind": "equipment_renewal", "due_on": "2024-09-30"}
+    plan = {"measures": [measure], "investment_10k_cny": 1, "start_on": "2024-06-10", "finish_on": "2024-09-30"}
+    with world.running.db.transaction() as tx:
+        desk, now = Desk(tx, world.running.books), world.now()
+        first, second = (Act(Caller(name, name, Role.UNIT, unit=ZHENGZHOU), now) for name in ("一", "二"))
+        outcomes = moves.apply_events(
+            desk,
+            [
+                Command(first, case, "file_plan", plan, frozenset({version})),
+                Command(second, case, "correct", {}, frozenset({version + 1}), "填错"),
+            ],
+        )
+    assert all(isinstance(outcome, Applied) for outcome in outcomes), outcomes
+    assert world.case(case)["state"] == "pre_assessed"
+    history = world.call("auditor", "GET", f"/cases/{case}/history").json()["items"]
+    assert history[-1]["data"]["corrects"] == version + 1

@@ -18,6 +18,7 @@ from service.casework import audit, reminders
 from service.casework.desk import Desk
 from service.casework.obligations import ROWS, RUNGS
 from service.casework.requests import ROWS as REQUESTS
+from service.storage.tables import Contact, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 from workflows.working_days import SHANGHAI
 
@@ -729,17 +730,77 @@ def test_who_was_removed_gets_no_more_mail_and_who_stands_in_is_told(staffed: Wo
 def test_what_a_correction_makes_owed_again_is_reminded_of_though_its_mail_was_taken_back(world: World) -> None:
     address = contact(world, ZHENGZHOU, "officer", digest=False)
     case = world.listed()
+    world.at("2024-06-06")
     down = down_in(world)
     world.at("2024-06-07T08:30:00+08:00")
     stage = f"stage.{case}.plan_stage"
     assert rungs_of(world, stage)["t-7"] == 1
     world.moved(OFFICER, case, "withdraw", reason="误点")
-    world.at("2024-06-07T09:30:00+08:00")  # its mail is taken back meanwhile
+    world.at("2024-06-07T10:30:00+08:00")
+    waiting = world.call(OFFICER, "GET", f"/messages?obligation={stage}&status=pending").json()["items"]
+    assert waiting == []  # it has been taken back
     world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
     down.away = False
-    world.at("2024-06-07T18:00:00+08:00")
+    world.at("2024-06-11T18:00:00+08:00")
+    assert obligation(world, stage)["trouble"] is None
     told = world.call(OFFICER, "GET", f"/messages?obligation={stage}&status=sent").json()["items"]
-    assert [each["recipient"] for each in told] == [address]
+    again = [each for each in told if {"obligation": stage, "rung": "t-7"} in each["rungs"]]
+    assert [each["recipient"] for each in again] == [address]
+
+
+def test_what_may_have_arrived_and_was_taken_back_is_not_told_again(world: World) -> None:
+    contact(world, ZHENGZHOU, "officer", digest=False)
+    case = world.listed()
+    world.at("2024-06-06")
+    down = down_in(world)
+    world.at("2024-06-07T08:30:00+08:00")
+    stage = f"stage.{case}.plan_stage"
+    with world.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().where(MESSAGES.c.status == "pending").values(next_attempt_at=world.now()))
+        assert outbox.claim(tx, world.running.clock.now(tx), "lost", 100)
+    world.moved(OFFICER, case, "withdraw", reason="误点")
+    down.away = False
+    world.at("2024-06-07T10:30:00+08:00")
+    world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
+    world.at("2024-06-11T18:00:00+08:00")
+    told = world.call(OFFICER, "GET", f"/messages?obligation={stage}&status=sent").json()["items"]
+    assert [each for each in told if {"obligation": stage, "rung": "t-7"} in each["rungs"]] == []
+
+
+def test_who_was_removed_while_his_mail_was_being_sent_gets_it_no_more(staffed: World) -> None:
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().where(MESSAGES.c.status == "pending").values(next_attempt_at=staffed.now()))
+        assert outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)
+    (gone,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    assert staffed.call(OFFICER, "DELETE", f"/contacts/{gone['id']}", version=1).status_code in (200, 204)
+    successor = contact(staffed, ZHENGZHOU, "officer", email="new@example.org", name="继任")
+    down.away = False
+    staffed.at("2024-05-24T12:00:00+08:00")
+    assert mails(staffed, f"officer{ZHENGZHOU}@example.org") == []
+    assert len(mails(staffed, successor)) == 1
+
+
+def test_one_message_that_cannot_be_read_fails_and_stops_no_other(staffed: World) -> None:
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    bad = staffed.call(OFFICER, "GET", "/messages?status=pending").json()["items"][0]["id"]
+    with staffed.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().where(MESSAGES.c.id == bad).values(context="no JSON", template="result"))
+    down.away = False
+    staffed.at("2024-05-24T12:00:00+08:00")
+    assert mails(staffed, f"officer{KAIFENG}@example.org")
+    failed = staffed.call(OFFICER, "GET", f"/messages/{bad}").json()
+    assert (failed["status"], "cannot be read" in failed["last_error"]) == ("failed", True)
+
+
+def test_one_contact_whose_wishes_cannot_be_read_stops_nobodys_mail(staffed: World) -> None:
+    contacts: Any = table(Contact)
+    with staffed.running.db.transaction() as tx:
+        tx.execute(contacts.update().where(contacts.c.unit == "410000").values(muted="no JSON"))
+    staffed.at("2024-05-24")
+    assert mails(staffed, f"officer{ZHENGZHOU}@example.org")
 
 
 def test_a_day_that_moved_stays_news_when_what_is_owed_is_done(staffed: World) -> None:

@@ -418,3 +418,27 @@ def test_r4_a_correction_says_what_it_corrects_and_why(world: World) -> None:
     assert "录错了企业" in corrected["text"]
     clause = next(line for line in accepted["text"].splitlines() if line.startswith("依据"))
     assert clause in corrected["text"]
+
+
+def test_what_waits_for_an_officer_who_was_removed_goes_to_who_looks_after_the_case_now(world: World) -> None:
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": "li@example.org", "language": "zh"}
+    gone = world.call("admin", "POST", "/contacts", contact).json()["id"]
+    case = _listed(world)
+    world.planned(case)
+    world.at("2024-06-08T09:00:00+08:00")  # a Saturday
+    world.moved("province", case, "return_plan", reason="缺少运输方式的措施")
+    assert world.call("admin", "DELETE", f"/contacts/{gone}", version=1).status_code in (200, 204)
+    new = {**contact, "name": "赵工", "email": "zhao@example.org"}
+    assert world.call("admin", "POST", "/contacts", new).status_code == 201
+    world.at("2024-06-11T12:00:00+08:00")
+    assert (_subjects(world, "li@example.org"), _subjects(world, "zhao@example.org")) == ([], ["退回补正"])
+
+
+def test_what_waits_for_an_enterprise_without_an_address_any_more_goes_to_nobody(world: World, saturday: str) -> None:
+    site = world.case(saturday)["enterprise"]["id"]
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    contact = {"name": "王经理", "phone": "0371-60000000"}
+    answer = world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"contact": contact}, version=version)
+    assert answer.status_code == 200, answer.text
+    world.at("2024-07-22T10:00:00+08:00")
+    assert _subjects(world) == []

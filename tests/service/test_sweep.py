@@ -108,3 +108,14 @@ def test_p6_where_an_objection_was_decided_after_the_notice_recognition_counts_f
     world.passes_unseen("2024-09-20T10:00:00+08:00")
     scheduler.tick(world.running)
     assert world.case(case)["recognised_at"] == "2024-09-12T09:00:00+08:00"
+
+
+def test_a_case_whose_facts_cannot_be_read_is_noted_and_stops_no_other(world: World) -> None:
+    bad, good = world.listed(), world.listed()
+    for case in (bad, good):
+        world.published(case)
+    with world.running.db.transaction() as tx:
+        tx.execute(_CASES.update().where(_CASES.c.id == bad).values(facts="no JSON"))
+    world.at("2024-09-12")
+    assert world.case(good)["state"] == "recognised"
+    assert "cannot be read" in (_stalled(world, bad) or "")
