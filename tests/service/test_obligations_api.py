@@ -69,6 +69,21 @@ def test_what_is_owed_comes_due_first_and_page_by_page(world: World) -> None:
     assert (tampered.status_code, tampered.json()["code"]) == (422, "cursor_refused")
 
 
+def test_what_stays_owed_is_owed_since_it_began_and_what_is_owed_again_since_it_is(world: World) -> None:
+    case = world.listed()
+    world.planned(case)
+    measure, stage = f"measure.{case}.1", f"stage.{case}.acceptance"
+    world.at("2024-06-05")
+    world.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-06-05"})
+    world.moved(OFFICER, case, "amend_plan", {"change": [{"number": 1, "due_on": "2024-10-15"}]}, reason="推迟")
+    assert (_one(world, measure)["due_on"], _one(world, measure)["since"][:10]) == ("2024-10-15", "2024-06-03")
+    assert _one(world, stage)["since"][:10] == "2024-05-20"
+    world.moved(OFFICER, case, "withdraw", reason="停产")
+    world.at("2024-06-07")
+    world.moved(OFFICER, case, "relist", reason="复产")
+    assert (_one(world, stage)["status"], _one(world, stage)["since"][:10]) == ("open", "2024-06-07")
+
+
 def test_r2_an_obligation_says_who_owes_what_by_when_and_what_to_do(world: World) -> None:
     case = world.listed(officer="李包联")
     found = _one(world, f"stage.{case}.plan_stage", OFFICER)

@@ -437,6 +437,19 @@ def test_p5_a_second_rectification_is_reminded_of_and_breached_anew(staffed: Wor
     assert [entry["action"] for entry in entries] == ["breach", "breach"]
 
 
+def test_p2_a_measure_that_is_given_another_day_is_reminded_of_anew(staffed: World) -> None:
+    case = staffed.listed()
+    staffed.planned(case)
+    staffed.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-06-03"})
+    staffed.passes_unseen("2024-09-22T12:00:00+08:00")
+    staffed.at("2024-09-23T12:00:00+08:00")
+    assert set(rungs_of(staffed, f"measure.{case}.1")) == {"t-7"}
+    change = {"change": [{"number": 1, "due_on": "2024-10-15"}]}
+    staffed.moved(OFFICER, case, "amend_plan", change, reason="设备到货推迟")
+    staffed.at("2024-10-08T12:00:00+08:00")
+    assert set(rungs_of(staffed, f"measure.{case}.1")) == {"t-7", "t-7-2024-10-15"}
+
+
 def test_r2_a_breach_that_no_sweep_has_seen_is_recorded_when_the_case_leaves(staffed: World) -> None:
     case = staffed.listed()
     staffed.at("2024-06-14")
