@@ -15,7 +15,11 @@ from pathlib import Path
 def main() -> None:
     """Check every line of the file that is named; print the head of every thing. Ends with 1 at the first that does not hold."""
     heads: dict[tuple[str, str], str] = {}
+    if len(sys.argv) != 2:
+        sys.exit("name the file: python3 verify.py audit.ndjson")
     entries = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]
+    if not entries:
+        sys.exit(f"{sys.argv[1]} holds no entry")
     for entry in sorted(entries, key=lambda entry: int(entry["version"])):  # an export has the newest first
         said, thing = entry.pop("hash"), (entry["subject"]["type"], entry["subject"]["id"])
         entry.pop("id", None)
@@ -27,6 +31,7 @@ def main() -> None:
         heads[thing] = said
     for (kind, name), head in sorted(heads.items()):
         print(kind, name, head)
+    print(f"{len(entries)} entries of {len(heads)} things hold")
 
 
 if __name__ == "__main__":

@@ -321,12 +321,13 @@ def test_the_stream_of_entries_is_checked_without_any_of_our_code(world: World, 
     case = world.listed()
     world.moved(OFFICER, case, "withdraw", reason="放弃")
     told = world.call("auditor", "GET", "/audit", headers={"Accept": "application/x-ndjson"}).text
-    for text_, code in ((told, 0), (told.replace("放弃", "未放弃"), 1)):
+    for text_, code in ((told, 0), (told.replace("放弃", "未放弃"), 1), ("", 1)):
         (tmp_path / "audit.ndjson").write_text(text_, encoding="utf-8")
         ran = subprocess.run(
             [sys.executable, str(VERIFY), str(tmp_path / "audit.ndjson")], check=False, capture_output=True
         )
         assert ran.returncode == code, ran.stderr
+        assert (b" entries of " in ran.stdout) is (code == 0)
 
 
 def test_what_hangs_on_a_case_is_found_with_it(world: World) -> None:
