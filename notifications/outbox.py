@@ -487,8 +487,8 @@ def oldest_pending_at(tx: Connection) -> datetime | None:
 
 
 def count_since(tx: Connection, template: str, recipient: str, since: datetime) -> int:
-    """How many messages of a template were written to a recipient since an instant, that included."""
-    wanted = (MESSAGES.c.recipient == storable(recipient)) & (MESSAGES.c.created_at >= since)
+    """How many messages of a template were written to an address since an instant, that included; in whatever case."""
+    wanted = (func.lower(MESSAGES.c.recipient) == storable(recipient).lower()) & (MESSAGES.c.created_at >= since)
     counted = select(func.count()).select_from(MESSAGES).where(wanted, MESSAGES.c.template == template)
     return int(tx.execute(counted).scalar_one())
 

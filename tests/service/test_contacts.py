@@ -1,6 +1,9 @@
 """Contacts: who keeps and sees them, what the audit holds of them, and whom the sweep finds."""
 
 import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -277,6 +280,20 @@ def test_an_address_is_not_flooded_through_many_contacts_either(world: World) ->
     path = f"/contacts/{same[0]['id']}"
     moved = world.call(OFFICER, "PATCH", path, {"email": "liu2@example.org"}, version=2).json()
     assert ask(moved) == 200
+
+
+def test_an_address_is_not_flooded_at_once_and_in_whatever_spelling(world: World) -> None:
+    spelled = ["Ma@example.org", "MA@example.org", "ma@EXAMPLE.org", "mA@Example.org"] * 3
+    entered = [_entered(world, email=email) for email in spelled]
+    together = Barrier(len(entered))
+
+    def ask(contact: dict[str, Any]) -> int:
+        together.wait()
+        path = f"/contacts/{contact['id']}/confirm"
+        return int(world.call(OFFICER, "POST", path, {}, version=contact["version"]).status_code)
+
+    with ThreadPoolExecutor(len(entered)) as pool:
+        assert Counter(pool.map(ask, entered)) == {200: 5, 409: len(entered) - 5}
 
 
 def test_of_two_who_have_a_code_sent_or_confirm_at_once_one_is_told_that_it_has_changed(world: World) -> None:
