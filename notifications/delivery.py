@@ -47,7 +47,7 @@ def next_attempt(
 ) -> datetime | None:
     """When to try again after `attempts` attempts failed, the last one at `now`; None: not again.
 
-    After 1, 5, 15 and 60 minutes, then hourly, about three days in all. `jitter`, from -1 to 1, moves each by up to a
+    After 1, 5, 15 and 60 minutes, then hourly, for three days of the hours at which it may leave. `jitter`, from -1 to 1, moves each by up to a
     fifth, so that what failed together does not come back together. Never before `retry_after`, up to a day.
     """
     if attempts >= MOST_ATTEMPTS:

@@ -65,6 +65,7 @@ class Message(SQLModel, table=True):
     __tablename__ = "messages"
     __table_args__ = (
         Index("messages_due", "status", "next_attempt_at", "id"),
+        Index("messages_due_by_channel", "channel", "status", "next_attempt_at", "id"),
         Index("messages_by_time", "created_at", "id"),
         Index("messages_by_status", "status", "created_at", "id"),
         Index("messages_by_recipient", "recipient", "created_at", "id"),

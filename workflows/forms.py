@@ -92,7 +92,7 @@ def rows(
     return [
         {
             "case": line.case.id,
-            **({"accepted_at": _accepted_at(line.case)} if _tells_of_acceptances(form) else {}),
+            **({"accepted_at": _accepted_at(line.case)} if tells_of_acceptances(form) else {}),
             **{
                 column.id: number if column.id == _NUMBER else _cell(programme, column, read(line))
                 for column, read in reads
@@ -113,7 +113,7 @@ def _has_left(programme: Programme, case: Case) -> bool:
 def _of_case(form: Form, line: _Line) -> Iterator[_Line]:
     if _has_one_of(form, _OF_PLANS) and not _plan_stands(line):
         return
-    if _tells_of_acceptances(form) and not _is_of_the_batch(line):
+    if tells_of_acceptances(form) and not _is_of_the_batch(line):
         return
     yield line
 
@@ -122,7 +122,8 @@ def _has_one_of(form: Form, columns: frozenset[str]) -> bool:
     return any(column.id in columns for column in form.columns)
 
 
-def _tells_of_acceptances(form: Form) -> bool:
+def tells_of_acceptances(form: Form) -> bool:
+    """Whether a form has rows of acceptances, each of which stands in one batch of it."""
     return form.row == "case" and _has_one_of(form, _OF_ACCEPTANCES)
 
 

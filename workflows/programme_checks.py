@@ -321,6 +321,8 @@ def _what_is_not_ordered_can_be_rejected(programme: Programme) -> Iterator[str]:
         if isinstance(each, Result) and each.or_rectify_after not in (None, *last):
             ends = ", ".join(map(str, last)) or "none"
             yield f"{key}.given.or_rectify_after: {each.or_rectify_after} is not the last day of ordering ({ends})"
+        if isinstance(each, Result) and each.or_rectify_after is not None and each.result != "failed":
+            yield f"{key}.given.or_rectify_after: what was to be put right may count as failed, not as {each.result}"
 
 
 def _guard_fits_the_event(key: str, event: Event, use: GuardUse, told: Any) -> Iterator[str]:

@@ -13,6 +13,9 @@ depends_on = None
 def upgrade() -> None:
     """Bring the database here."""
     op.add_column("messages", sa.Column("unsure", sa.Boolean(), nullable=False, server_default=sa.false()))
+    columns = ["channel", "status", "next_attempt_at", "id"]
+    op.create_index("messages_due_by_channel", "messages", columns, unique=False)
+    op.create_index("rungs_by_recipient", "rungs", ["recipient"], unique=False)
     op.create_table(
         "results",
         sa.Column("message", sqlmodel.sql.sqltypes.AutoString(), nullable=False),

@@ -184,7 +184,8 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
     programme, filing = filing_of(desk, row)
     statement = _WITH_CONTACT.where(_CASES.c.programme == programme.id, _CASES.c.unit == row["unit"])
     found = desk.tx.execute(statement.order_by(_CASES.c.id)).mappings().all()
-    columns = {column.id for column in programme.form_by_id[filing.form].columns}
+    form = programme.form_by_id[filing.form]
+    columns = {column.id for column in form.columns}
     wanted = {each["site_contact"] for each in found if each["site_contact"]} if columns & PERSONAL else set()
     contacts = private.read(desk.tx, wanted) if wanted else {}
     return forms.rows(
@@ -192,7 +193,7 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
         filing,
         ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
         # Only who tells of acceptances has batches (P4); the others need not read what was handed in month by month.
-        _others(desk, row) if "reviewed_on" in columns else forms.Others(),
+        _others(desk, row) if forms.tells_of_acceptances(form) else forms.Others(),
     )
 
 

@@ -163,8 +163,6 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     contact = site["contact"]
     if facts.contact != before.contact:
         contact, commitment = private.keep(desk.tx, desk.chance, facts.contact, act.at)
-        to = facts.contact or {"name": ""}
-        correspondence.redirect(desk.tx, f"site:{site['id']}", to.get("email"), to["name"])
         data = {"contact_commitment": commitment}
     if not changes and not data:
         return dict(site)
@@ -178,6 +176,9 @@ def amend(desk: Desk, act: Act, site: Mapping[str, Any], facts: SiteFacts, reaso
     desk.tx.execute(_SITES.update().where(_SITES.c.id == site["id"]).values(**row))
     after = {**site, **row}
     _owe(desk, retrofit(desk, site, after, act.at), act.at)
+    if facts.contact != before.contact:
+        to = facts.contact or {"name": ""}
+        correspondence.redirect(desk.tx, f"site:{site['id']}", to.get("email"), to["name"])
     return after
 
 

@@ -73,7 +73,7 @@ class _Batch:
     events: list[results.Event] = field(default_factory=list)
     publications: notices.Publications = field(default_factory=notices.Publications)
     graded: list[tuple[Act, Decision, bool]] = field(default_factory=list)
-    owes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owes: dict[str, tuple[dict[str, Any], datetime]] = field(default_factory=dict)  # and when each came to be so
 
 
 def apply_events(
@@ -300,7 +300,7 @@ def _record(
         data = {**data, "corrects": _last_event(_history(desk.tx, stands))["version"]}
     entry, after = next_entry(desk, act, stands, decision.after, event.name, data, command.reason, undone=undone)
     batch.entries.append(entry)
-    batch.owes.update((row["id"], row) for row in after.owes)
+    batch.owes.update((row["id"], (row, act.at)) for row in after.owes)
     batch.touched[after.case.id] = after
     batch.events.append(results.Event(after, command.reason, data["corrects"] if undone else None))
     batch.publications.note(act, decision, after)
@@ -360,8 +360,9 @@ def _write(desk: Desk, batch: _Batch) -> None:
     """Write what was decided, in the order in which locks are taken: case, obligation, notice, site, message."""
     if not batch.touched:
         return
-    owes = [batch.owes[name] for name in sorted(batch.owes)]
-    breaches.settle(desk, owes, max(stands.row["head_at"] for stands in batch.touched.values()))
+    for at in sorted({at for _, at in batch.owes.values()}):  # nobody is judged at an instant after his own
+        breaches.settle(desk, [row for row, since in batch.owes.values() if since == at], at)
+    owes = [batch.owes[name][0] for name in sorted(batch.owes)]
     write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
     batch.publications.write(desk)
     for act, decision, recognised in sorted(batch.graded, key=lambda graded: graded[1].after.enterprise):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
@@ -27,7 +27,6 @@ from workflows.text import Text
 from workflows.working_days import legal_day
 
 ROWS, _CASES, _CONTACTS = table(ResultRow), table(CaseRow), table(Contact)
-_HAS_HEARD: ColumnElement[bool] = or_(MESSAGES.c.status.in_(("sent", "sending")), MESSAGES.c.unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _rounds(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 def _tell(desk: Desk, events: Sequence[Event]) -> None:
     known = _known(desk.tx, [event.stands.case.id for event in events])
-    letters: list[_Letter] = []
+    mistaken: list[tuple[Event, dict[str, Any]]] = []
     overtaken: list[tuple[str, int]] = []
     after_all: list[str] = []
     for event in events:
@@ -86,11 +85,12 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
         stale = [row for row in told if row["taken_back_by"] is None]
         if event.corrects is not None:
             stale = [row for row in told if row["version"] == event.corrects]
-            letters += (_correction(desk.tx, event, row) for row in stale if row["has_heard"])
+            mistaken += ((event, row) for row in stale)
             after_all += (row["message"] for row in told if row["taken_back_by"] == event.corrects)
         overtaken += ((row["message"], event.stands.version) for row in stale)
-    _take_back(desk.tx, overtaken)
+    taken_back = _take_back(desk.tx, overtaken)
     _tell_after_all(desk.tx, after_all, max(event.stands.row["head_at"] for event in events))
+    letters = [_correction(desk.tx, event, row) for event, row in mistaken if _has_heard(row, taken_back)]
     letters += _letters(desk, [event for event in events if event.corrects is None])
     messages = [_message(desk, letter) for letter in letters]
     outbox.enqueue(desk.tx, messages, domain=desk.books.links.domain)
@@ -108,10 +108,12 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
 
 
 def _known(tx: Connection, cases: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Who was told, or was to be told, which decision on each of these cases, and whether it is known or may be."""
+    """Who was told, or was to be told, which decision on each of these cases, by which message."""
     to = (MESSAGES.c.recipient, MESSAGES.c.recipient_name, MESSAGES.c.language, MESSAGES.c.unit)
     addressed = [column.label(f"to_{column.name}") for column in to]
-    joined = select(ROWS, _HAS_HEARD.label("has_heard"), *addressed).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
+    joined = select(ROWS, MESSAGES.c.status, MESSAGES.c.unsure, *addressed).join(
+        MESSAGES, MESSAGES.c.id == ROWS.c.message
+    )
     found: dict[str, list[dict[str, Any]]] = {case: [] for case in cases}
     for row in tx.execute(joined.where(ROWS.c.case_id.in_(cases)).order_by(ROWS.c.message)).mappings():
         found[row["case_id"]].append(dict(row))
@@ -121,11 +123,18 @@ def _known(tx: Connection, cases: Sequence[str]) -> dict[str, list[dict[str, Any
 _MARK = ROWS.update().where(ROWS.c.message == bindparam("told_by")).values(taken_back_by=bindparam("at_version"))
 
 
-def _take_back(tx: Connection, overtaken: Sequence[tuple[str, int]]) -> None:
-    """Tell these messages no more, each because of what its case's version says; what has left says what it says."""
-    if overtaken:
-        tx.execute(_MARK, [{"told_by": message, "at_version": version} for message, version in overtaken])
-        outbox.cancel(tx, [message for message, _ in overtaken])
+def _take_back(tx: Connection, overtaken: Sequence[tuple[str, int]]) -> frozenset[str]:
+    """Tell these messages no more, each because of what its case's version says; those that now never leave."""
+    if not overtaken:
+        return frozenset()
+    tx.execute(_MARK, [{"told_by": message, "at_version": version} for message, version in overtaken])
+    return outbox.cancel(tx, [message for message, _ in overtaken])
+
+
+def _has_heard(row: Mapping[str, Any], taken_back: frozenset[str]) -> bool:
+    """Whether a message has been heard, or may have been: it could not be taken back, also as somebody is sending it."""
+    never_left = row["message"] in taken_back or row["status"] == "cancelled"
+    return bool(row["unsure"] or not never_left)
 
 
 def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> None:

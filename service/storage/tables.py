@@ -257,7 +257,7 @@ class RungRow(SQLModel, table=True):
     """One rung told to one recipient (`contact:<id>` or `site:<id>`), and the message that tells it: never a second one."""
 
     __tablename__ = "rungs"
-    __table_args__ = (Index("rungs_by_message", "message"),)
+    __table_args__ = (Index("rungs_by_message", "message"), Index("rungs_by_recipient", "recipient"))
     obligation: str = Field(primary_key=True, foreign_key="obligations.id")
     rung: str = Field(primary_key=True)
     recipient: str = Field(primary_key=True)

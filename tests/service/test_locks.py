@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from notifications import outbox
 from service.access import Act, Caller
 from service.casework import publishing
 from service.casework.desk import Desk
@@ -110,3 +111,25 @@ def test_a_decision_that_takes_other_objections_along_takes_what_they_owe_from_t
     _waits_in_order(world, OBLIGATIONS, [f"objection.{each}" for each in objections], decide)
     states = {each["state"] for each in world.call("province", "GET", "/objections").json()["items"]}
     assert states == {"upheld"}
+
+
+def test_a_decision_that_a_sender_claims_while_it_is_taken_back_is_corrected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = world.line()
+    line["enterprise"]["contact"]["email"] = "boss@example.org"
+    case = world.call(OFFICER, "POST", "/cases", line).json()["id"]
+    world.accepted(case)
+    cancel, claimed = outbox.cancel, []
+
+    def too_late(tx: Any, ids: Any) -> frozenset[str]:
+        with world.running.db.transaction() as sender:
+            claimed.extend(outbox.claim(sender, world.now(), "sender", 100))
+        return cancel(tx, ids)
+
+    monkeypatch.setattr(outbox, "cancel", too_late)
+    world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
+    monkeypatch.undo()
+    assert len(claimed) == 1
+    waiting = world.call(OFFICER, "GET", "/messages?template=result&status=pending").json()["items"]
+    assert len(waiting) == 2  # what is being sent, and its correction

@@ -14,12 +14,16 @@ from notifications import outbox
 from notifications.errors import Away
 from notifications.outbox import MESSAGES
 from service import scheduler
-from service.casework import audit, reminders
+from service.access import Act, Caller
+from service.casework import audit, moves, reminders
 from service.casework.desk import Desk
+from service.casework.moves import Applied, Command
 from service.casework.obligations import ROWS, RUNGS
 from service.casework.requests import ROWS as REQUESTS
+from service.clock import VirtualClock
 from service.storage.tables import Contact, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
+from workflows.programme import Role
 from workflows.working_days import SHANGHAI
 
 OFFICER = f"officer {ZHENGZHOU}"
@@ -832,3 +836,55 @@ def test_a_day_that_moved_stays_news_when_what_is_owed_is_done(staffed: World) -
         row = outbox.get(tx, "m")
     assert row is not None
     assert row["status"] != "cancelled"
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_on_the_real_clock_what_waited_over_night_keeps_nothing_from_todays_mail(
+    staffed: World, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+) -> None:
+    first = ask(staffed)  # due on Monday, the 27th
+    staffed.at("2024-05-24T17:00:00+08:00")
+    down = down_in(staffed)
+    down.away = is_away
+    ask(staffed)  # handed on when the office has closed, or when the mail server is away
+    scheduler.tick(staffed.running)
+    scheduler.deliver(staffed.running)
+    staffed.at("2024-05-27T07:00:00+08:00")
+    down.away = False
+    # The sweep works as of a minute ago (DECISIONS 29), what leaves is of now.
+    monkeypatch.setattr(VirtualClock, "settled", lambda self, tx: self.now(tx) - timedelta(minutes=1))
+    for at in ("2024-05-27T08:30:05+08:00", "2024-05-27T08:31:05+08:00", "2024-05-27T17:00:00+08:00"):
+        staffed.passes_unseen(at)
+        scheduler.tick(staffed.running)
+        scheduler.deliver(staffed.running)
+    assert rungs_of(staffed, f"answer.{first}")["due"] == 1
+    told = [when(row) for row in mails(staffed, f"handler{ZHENGZHOU}@example.org")]
+    assert "2024-05-27 08:31" in told
+
+
+def test_p2_who_moves_a_measure_in_time_has_broken_nothing_though_another_event_is_written_after_midnight(
+    staffed: World,
+) -> None:
+    moved, other = staffed.listed(), staffed.listed()
+    for case in (moved, other):
+        staffed.planned(case)
+        staffed.moved(OFFICER, case, "start_upgrade", {"started_on": f"{staffed.now():%Y-%m-%d}"})
+    staffed.at("2024-09-30T23:00:00+08:00")  # the last hour of their measures
+    caller = Caller("x", "某人", Role.UNIT, unit=ZHENGZHOU)
+    before, after = (
+        datetime.fromisoformat(at) for at in ("2024-09-30T23:59:59.9+08:00", "2024-10-01T00:00:00.1+08:00")
+    )
+    later = {"change": [{"number": 1, "due_on": "2024-10-20"}]}
+    with staffed.running.db.transaction() as tx:
+        outcomes = moves.apply_events(
+            Desk(tx, staffed.running.books),
+            [
+                Command(
+                    Act(caller, before), moved, "amend_plan", later, frozenset({staffed.case(moved)["version"]}), "推迟"
+                ),
+                Command(Act(caller, after), other, "withdraw", {}, frozenset({staffed.case(other)["version"]}), "退出"),
+            ],
+        )
+    assert all(isinstance(outcome, Applied) for outcome in outcomes), outcomes
+    assert obligation(staffed, f"measure.{moved}.1")["breached_at"] is None
+    assert obligation(staffed, f"measure.{other}.1")["breached_at"] is not None
