@@ -82,7 +82,9 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
     after_all: list[str] = []
     for event in events:
         told = known[event.stands.case.id]
-        stale = [row for row in told if row["taken_back_by"] is None]
+        # Who has heard of a mistake hears that it was one, whether or not he has to act on it.
+        stands = (row for row in told if row["taken_back_by"] is None)
+        stale = [row for row in stands if event.decides or row["kind"] != "correct"]
         if event.corrects is not None:
             stale = [row for row in told if row["version"] == event.corrects]
             mistaken += ((event, row) for row in stale)
@@ -99,6 +101,7 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
             "message": message.id,
             "case_id": each.event.stands.case.id,
             "version": each.event.stands.version,
+            "kind": each.event.kind,
             "recipient": each.to.id,
         }
         for message, each in zip(messages, letters, strict=True)

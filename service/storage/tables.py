@@ -276,6 +276,7 @@ class ResultRow(SQLModel, table=True):
     message: str = Field(primary_key=True, foreign_key="messages.id")
     case_id: str = Field(foreign_key="cases.id")
     version: int
+    kind: str
     recipient: str
     taken_back_by: int | None = None
 

@@ -442,3 +442,14 @@ def test_what_waits_for_an_enterprise_without_an_address_any_more_goes_to_nobody
     assert answer.status_code == 200, answer.text
     world.at("2024-07-22T10:00:00+08:00")
     assert _subjects(world) == []
+
+
+def test_a_correction_is_told_though_the_case_is_withdrawn_before_it_leaves(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    assert _subjects(world) == ["通过验收"]
+    world.at("2024-07-20T09:00:00+08:00")  # a Saturday
+    world.moved(SECOND, case, "correct", reason="误录")
+    world.moved(OFFICER, case, "withdraw", reason="企业申请退出")
+    world.at("2024-07-22T10:00:00+08:00")
+    assert _subjects(world) == ["通过验收", "更正"]
