@@ -111,7 +111,7 @@ def _has_left(programme: Programme, case: Case) -> bool:
 
 
 def _of_case(form: Form, line: _Line) -> Iterator[_Line]:
-    if _has_one_of(form, _OF_PLANS) and not _plan_stands(line):
+    if tells_of_plans(form) and not _plan_stands(line):
         return
     if tells_of_acceptances(form) and not _is_of_the_batch(line):
         return
@@ -120,6 +120,11 @@ def _of_case(form: Form, line: _Line) -> Iterator[_Line]:
 
 def _has_one_of(form: Form, columns: frozenset[str]) -> bool:
     return any(column.id in columns for column in form.columns)
+
+
+def tells_of_plans(form: Form) -> bool:
+    """Whether a form has rows of plans, one for each case that has one."""
+    return _has_one_of(form, _OF_PLANS)
 
 
 def tells_of_acceptances(form: Form) -> bool:

@@ -24,6 +24,7 @@ from service.casework.filings import (
     FilingNotSubmitted,
     NotNil,
     PeriodNotBegun,
+    PlansOwed,
     ReportsOwed,
 )
 from service.casework.messages import MessageSent
@@ -62,6 +63,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     FilingClosed: 409,
     FilingFrozen: 409,
     PeriodNotBegun: 409,
+    PlansOwed: 409,
     ReportsOwed: 409,
     TooManyWebhooks: 409,
     TooManyCodes: 409,

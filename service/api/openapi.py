@@ -20,6 +20,7 @@ from service.casework.filings import (
     FilingNotSubmitted,
     NotNil,
     PeriodNotBegun,
+    PlansOwed,
     ReportsOwed,
 )
 from service.casework.messages import MessageSent
@@ -70,6 +71,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             FilingFrozen(),
             PeriodNotBegun(period="2024-11"),
             ReportsOwed(cases=["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]),
+            PlansOwed(cases=["0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e11"]),
             TooManyWebhooks(most=20),
             TooManyCodes(),
             errors.ClockRefused(),

@@ -74,6 +74,16 @@ class ReportsOwed(Conflict):
     )
 
 
+class PlansOwed(Conflict):
+    """Nothing is to tell only where no case owes its plan."""
+
+    code = "plans_owed"
+    said = Text(
+        "尚有案件未报提升方案，不能作零报告：请先报送各案方案，或将退出的企业退出清单",
+        "cases owe their plan, so the filing is not nil: file their plans, or withdraw who has left",
+    )
+
+
 class FilingNotSubmitted(Conflict):
     """Only what was handed in can be sent back."""
 
@@ -228,7 +238,7 @@ def submit(
 
     Handed in again, up to its day or after it was sent back, it is the next version; what was received first decides
     whether it was in time, a nil not counted once there is something to tell. Raises NotFound, VersionStale, FilingClosed, FilingFrozen, PeriodNotBegun, Malformed for a
-    document that there is not, NotNil, ReportsOwed.
+    document that there is not, NotNil, ReportsOwed, PlansOwed.
     """
     row = _locked(desk.tx, act.caller, filing_id, version)
     if row["status"] == CLOSED:
@@ -251,6 +261,8 @@ def submit(
         raise NotNil(rows=len(rows))
     if not rows and (owing := _owe_reports(desk, row)):
         raise ReportsOwed(cases=owing)
+    if not rows and (owing := _owe_plans(desk, row)):
+        raise PlansOwed(cases=owing)
     status = "submitted" if rows else "nil"
     told = [{name: value for name, value in each.items() if name not in PERSONAL} for each in rows]
     persons = [{name: value for name, value in each.items() if name in PERSONAL} for each in rows]
@@ -288,6 +300,19 @@ def _owe_reports(desk: Desk, row: Any) -> list[str]:
         owed.c.unit == row["unit"], owed.c.id.endswith(f".{row['period']}", autoescape=True),
     )  # fmt: skip
     return list(desk.tx.execute(statement.order_by(owed.c.case_id)).scalars())
+
+
+def _owe_plans(desk: Desk, row: Any) -> list[str]:
+    """The cases of the unit that owe their plan, where the filing is made of plans."""
+    programme, filing = filing_of(desk, row)
+    planning = programme.event_of_kind("file_plan")
+    if planning is None or not forms.tells_of_plans(programme.form_by_id[filing.form]):
+        return []
+    dates = (rule for rule in programme.dates if planning.target not in rule.owed_in)
+    owed_in = {state for rule in dates if not set(planning.sources).isdisjoint(rule.owed_in) for state in rule.owed_in}
+    of_unit = (_CASES.c.programme == programme.id) & (_CASES.c.unit == row["unit"])
+    statement = select(_CASES.c.id).where(of_unit, _CASES.c.state.in_(owed_in))
+    return list(desk.tx.execute(statement.order_by(_CASES.c.id)).scalars())
 
 
 def owed_on(desk: Desk, row: Any) -> date | None:

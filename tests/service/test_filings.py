@@ -207,6 +207,15 @@ def test_a_nil_that_was_sent_back_does_not_keep_the_day_of_what_came_later(world
     assert _owed(world)["status"] == "met_late"
 
 
+def test_p2_the_plans_are_not_nil_while_a_case_owes_its_own(world: World) -> None:
+    plan = f"henan-2024.{ZHENGZHOU}.plan.2024"
+    case = world.listed()
+    refused = _submit(world, plan, {"nil": True})
+    assert (refused.status_code, refused.json()["code"], refused.json()["cases"]) == (409, "plans_owed", [case])
+    world.moved(OFFICER, case, "withdraw", reason="企业申请退出")
+    assert _submit(world, plan, {"nil": True}).json()["status"] == "nil"
+
+
 def test_a_month_is_not_nil_while_a_case_owes_its_report(world: World) -> None:
     case = world.listed()
     world.planned(case)

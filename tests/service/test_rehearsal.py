@@ -41,7 +41,7 @@ def empty_database(database_url: str, tmp_path: Path, request: pytest.FixtureReq
 @pytest.fixture(scope="module")
 def season() -> Rehearsed:
     """A season of a few enterprises, without faults."""
-    return rehearse(Wanted(HENAN, CASES, 7))
+    return rehearse(Wanted(HENAN, CASES, 8))
 
 
 def test_a_season_ends_whole_and_each_enterprise_has_come_to_an_end(season: Rehearsed) -> None:
