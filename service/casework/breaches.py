@@ -23,11 +23,20 @@ def settle(desk: Desk, owes: Iterable[dict[str, Any]], now: datetime) -> None:
     """Before rows are written by which something is owed no more, or by another day: put on record what was broken and
     nobody has noticed.
 
-    To be called with what they follow from locked. Not for answers, which see to themselves.
+    To be called with what they follow from locked. Answers see to themselves.
     """
-    late = [row["id"] for row in owes if _may_be_late(row)]
-    if late:
-        write(desk.tx, record(desk, obligations.standing(desk.tx, late).values(), now))
+    settle_each(desk, [(row, now) for row in owes])
+
+
+def settle_each(desk: Desk, owes: Iterable[tuple[dict[str, Any], datetime]]) -> None:
+    """The same of rows that come each of an instant of its own: none is judged at a later one."""
+    judged = {row["id"]: at for row, at in owes if row["kind"] != "answer" and _may_be_late(row)}
+    broken: dict[datetime, list[dict[str, Any]]] = defaultdict(list)
+    for id_, row in obligations.standing(desk.tx, judged).items() if judged else ():
+        if _is_broken(desk, row, judged[id_]):
+            broken[judged[id_]].append(row)
+    for at, rows in sorted(broken.items()):
+        write(desk.tx, record(desk, rows, at))
 
 
 def _may_be_late(row: dict[str, Any]) -> bool:

@@ -360,8 +360,7 @@ def _write(desk: Desk, batch: _Batch) -> None:
     """Write what was decided, in the order in which locks are taken: case, obligation, notice, site, message."""
     if not batch.touched:
         return
-    for at in sorted({at for _, at in batch.owes.values()}):  # nobody is judged at an instant after his own
-        breaches.settle(desk, [row for row, since in batch.owes.values() if since == at], at)
+    breaches.settle_each(desk, batch.owes.values())
     owes = [batch.owes[name][0] for name in sorted(batch.owes)]
     write_rows(desk.tx, list(batch.touched.values()), batch.entries, owes)
     batch.publications.write(desk)
