@@ -26,26 +26,26 @@ _ASK_UNIT = Text("向填报单位了解情况", "ask your unit about it")
 # By the kind of event; all others are the unit's to explain.
 TO_ENTERPRISE: Mapping[str, Result] = {
     "accept": Result(
-        Text("【通过验收】", "[Accepted] "), Text("贵单位已通过验收。", "Your site has passed its acceptance."), _AWAIT,
+        Text("【通过验收】", "[Accepted]"), Text("贵单位已通过验收。", "Your site has passed its acceptance."), _AWAIT,
         is_applied_for=False,
     ),
     "fail_acceptance": Result(
-        Text("【验收未通过】", "[Acceptance not passed] "),
+        Text("【验收未通过】", "[Acceptance not passed]"),
         Text("贵单位未通过本次验收，问题如下。", "Your site has not passed this acceptance; the findings are below."),
         Text("逐条整改，由填报单位再次验收", "put right each finding; your unit reviews you again"), with_findings=True,
     ),
     "fast_track": Result(
-        Text("【快速通道】", "[Fast track] "),
+        Text("【快速通道】", "[Fast track]"),
         Text("贵单位经快速通道列入验收名单，须经省级复核。", "Your site was put forward by the fast track; the province checks it."),
         Text("等待省级复核", "await the province's check"),
     ),
     "reject": Result(
-        Text("【未通过】", "[Not passed] "),
+        Text("【未通过】", "[Not passed]"),
         Text("贵单位未通过省级复核，问题如下。", "Your site has not passed the province's check; the findings are below."),
         _AGAIN, with_findings=True,
     ),
     "order_rectification": Result(
-        Text("【责令整改】", "[To be put right] "),
+        Text("【责令整改】", "[To be put right]"),
         Text(
             "省级复核要求贵单位整改，问题如下；完成后须重新验收并复审。",
             "The province's check found what has to be put right, below; then you are accepted and checked anew.",
@@ -53,7 +53,7 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         Text("完成责令整改的措施", "finish what was ordered"), with_findings=True,
     ),
     "uphold_objection": Result(
-        Text("【未通过】", "[Not passed] "),
+        Text("【未通过】", "[Not passed]"),
         Text(
             "对贵单位的公示异议经核查属实，贵单位未通过，问题如下。",
             "An objection of the public was found to be right, and your site has not passed; the findings are below.",
@@ -61,26 +61,26 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         _AGAIN, with_findings=True,
     ),
     "recognise": Result(
-        Text("【等级认定】", "[Recognised] "),
+        Text("【等级认定】", "[Recognised]"),
         Text("贵单位的绩效等级已获认定。", "The grade of your site is recognised."),
         Text("保持绩效水平，接受监督", "keep the level that was recognised"), is_applied_for=False,
     ),
     "spot_check": Result(
-        Text("【通过复核】", "[Check passed] "),
+        Text("【通过复核】", "[Check passed]"),
         Text("贵单位已通过省级复核。", "Your site has passed the province's check."),
         Text("等待公示", "await the publication"), is_applied_for=False,
     ),
     "lapse": Result(
-        Text("【未获认定】", "[Lapsed] "),
+        Text("【未获认定】", "[Lapsed]"),
         Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."),
         _CLOSED, with_findings=True,
     ),
     "disqualify": Result(
-        Text("【取消资格】", "[Disqualified] "),
+        Text("【取消资格】", "[Disqualified]"),
         Text("贵单位已被取消资格。", "Your site has lost its eligibility."), _ASK_UNIT,
     ),
     "correct": Result(
-        Text("【更正】", "[Corrected] "),
+        Text("【更正】", "[Corrected]"),
         Text("此前发给贵单位的下列决定系误录，已更正，以本通知为准。", "This decision, of which you were told, was entered by mistake and is corrected."),
         _ASK_UNIT,
     ),
@@ -88,17 +88,17 @@ TO_ENTERPRISE: Mapping[str, Result] = {
 # What the province decides of a unit's case, and what came of itself.
 TO_UNIT: Mapping[str, Result] = {
     "return_plan": Result(
-        Text("【退回补正】", "[Sent back] "),
+        Text("【退回补正】", "[Sent back]"),
         Text("下列企业的提升方案已被退回。", "The plan of this enterprise was sent back."),
         Text("补正后重新报送方案", "correct the plan and file it again"),
     ),
     "reject": Result(
-        Text("【未通过】", "[Not passed] "),
+        Text("【未通过】", "[Not passed]"),
         Text("下列企业未通过省级复核，问题如下。", "This enterprise has not passed the province's check; the findings are below."),
         _AGAIN, with_findings=True,
     ),
     "uphold_objection": Result(
-        Text("【未通过】", "[Not passed] "),
+        Text("【未通过】", "[Not passed]"),
         Text(
             "对下列企业的公示异议经核查属实，认定未通过，问题如下。",
             "An objection to this enterprise was found to be right: it has not passed; the findings are below.",
@@ -106,27 +106,27 @@ TO_UNIT: Mapping[str, Result] = {
         _AGAIN, with_findings=True,
     ),
     "order_rectification": Result(
-        Text("【责令整改】", "[To be put right] "),
+        Text("【责令整改】", "[To be put right]"),
         Text("下列企业被责令整改，完成后须重新验收并复审。", "This enterprise has to put things right, to be accepted and checked anew."),
         Text("完成责令整改的措施并重新验收", "finish what was ordered and accept the case again"), with_findings=True,
     ),
     "disqualify": Result(
-        Text("【取消资格】", "[Disqualified] "),
+        Text("【取消资格】", "[Disqualified]"),
         Text("下列企业已被取消资格。", "This enterprise has lost its eligibility."),
         Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"),
     ),
     "spot_check": Result(
-        Text("【通过复核】", "[Check passed] "),
+        Text("【通过复核】", "[Check passed]"),
         Text("下列企业已通过省级复核。", "This enterprise has passed the province's check."),
         Text("按时公示", "publish it in time"), is_applied_for=False,
     ),
     "lapse": Result(
-        Text("【未获认定】", "[Lapsed] "),
+        Text("【未获认定】", "[Lapsed]"),
         Text("下列企业本年度未获认定，本次培育已结束。", "This enterprise was not recognised this year; its case is closed."),
         Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"), with_findings=True,
     ),
     "correct": Result(
-        Text("【更正】", "[Corrected] "),
+        Text("【更正】", "[Corrected]"),
         Text("对下列企业作出的省级决定系误录，已更正。", "The province's decision on this enterprise was entered by mistake and is corrected."),
         Text("核对该企业现状", "look how the case stands"),
     ),

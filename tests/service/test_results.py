@@ -362,13 +362,13 @@ def test_r1_each_officer_who_heard_of_a_mistake_of_the_provinces_is_told_that_it
     world.moved("province", case, "disqualify", data)
     assert (_subjects(world), _subjects(world, one)) == (["取消资格"], ["取消资格"])
     world.moved("second of the province", case, "correct", reason="误录")
-    for address, said in (
-        (ADDRESS, "此前发给贵单位的下列决定系误录"),
-        (one, "对下列企业作出的省级决定系误录"),
-        (other, "The province's decision on this enterprise was entered by mistake"),
+    for address, tag, said in (
+        (ADDRESS, "【更正】", "此前发给贵单位的下列决定系误录"),
+        (one, "【更正】", "对下列企业作出的省级决定系误录"),
+        (other, "[Corrected] ", "The province's decision on this enterprise was entered by mistake"),
     ):
-        first, last = _told(world, address)
-        assert last["subject"].partition(" ")[0].strip() != first["subject"].partition(" ")[0].strip()
+        _, last = _told(world, address)
+        assert last["subject"].startswith(tag)
         assert said in last["text"]
 
 
