@@ -125,10 +125,12 @@ def _record_breaches(desk: Desk, was: Mapping[str, dict[str, Any]], now: datetim
 def _with_turns(
     owes: Iterable[dict[str, Any]], was: Mapping[str, dict[str, Any]], at: datetime
 ) -> Iterator[dict[str, Any]]:
-    """The rows, so that a turn which one that stays open has missed still comes."""
+    """The rows, so that a turn which one that stays open has missed still comes: it may be owed since before its case came
+    into the state in which it stands.
+    """
     for row in owes:
-        is_open = row["status"] == Outcome.OPEN
-        yield {**row, "next_at": rescheduling.turn_of(was.get(row["id"]), row["next_at"], at)} if is_open else row
+        missed = was[row["id"]]["next_at"] if row["status"] == Outcome.OPEN and row["id"] in was else None
+        yield row if missed is None or missed > at else {**row, "next_at": missed}
 
 
 # --- filings ----------------------------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ def _change_filings(desk: Desk, act: Act, programme: Programme, found: Publicati
         changes = {"status": filings.OPEN, "due_on": str(day["due_on"])}
         opened = _enter(desk, act, {**row, **day}, "open", changes, reason)
         owes.append(filings.owed_for(desk, opened, act.at))
-    obligations.put(desk.tx, sorted(_with_turns(owes, was, act.at), key=lambda row: row["id"]))
+    obligations.put(desk.tx, sorted(owes, key=lambda row: row["id"]))
     filings.open_all(desk, programme, act.at)
 
 

@@ -130,17 +130,9 @@ def move(desk: Desk, act: Act, held: Held, reason: str | None) -> None:
 
 
 def row_of(desk: Desk, moved: Moved, at: datetime) -> dict[str, Any]:
-    """The row of an obligation that has moved; a turn that it has missed still comes."""
-    row = moved.row
-    whose = Whose(row["area"], row["case_id"], row["enterprise"])
-    opened = obligations.opened(moved.programme, desk.calendar, moved.owed, whose, at)
-    return {**opened, "next_at": turn_of(row, opened["next_at"], at)}
-
-
-def turn_of(row: Mapping[str, Any] | None, next_at: datetime | None, at: datetime) -> datetime | None:
-    """When a row's next turn comes, `next_at` by the new day, unless one is due at `at`."""
-    is_due = row is not None and row["next_at"] is not None and row["next_at"] <= at
-    return row["next_at"] if row is not None and is_due else next_at
+    """The row of an obligation that has moved; it has its turn at once, where it has begun to be told."""
+    whose = Whose(moved.row["area"], moved.row["case_id"], moved.row["enterprise"])
+    return obligations.opened(moved.programme, desk.calendar, moved.owed, whose, at)
 
 
 def _reschedule(desk: Desk, act: Act, moved: Moved, row: Mapping[str, Any], reason: str | None) -> None:
@@ -182,7 +174,7 @@ def corrections(desk: Desk, moved: Iterable[Moved]) -> tuple[Correction, ...]:
 
 
 def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: Text, paper: str, cause: str) -> None:
-    """Write the corrections, to leave in office hours. `cause` names the change: nobody is told twice of the same.
+    """Write the corrections, to leave in office hours. `cause` names the change, like no other.
 
     Each claims a rung of its own: moved-2 tells of the second day that an obligation was given.
     """
@@ -217,8 +209,8 @@ def tell(desk: Desk, act: Act, links: Links, found: Iterable[Correction], why: T
             }
             for moved in each.moved
         ]  # fmt: skip
-    written = outbox.enqueue(desk.tx, messages, domain=links.domain)
-    obligations.claim(desk.tx, [rung for rung in rungs if rung["message"] in written])
+    outbox.enqueue(desk.tx, messages, domain=links.domain)
+    obligations.claim(desk.tx, rungs)
 
 
 def wake_anew(desk: Desk, now: datetime) -> None:
@@ -226,7 +218,7 @@ def wake_anew(desk: Desk, now: datetime) -> None:
     turns = []
     for row in map(dict, desk.tx.execute(open_rows()).mappings()):
         programme = desk.lifecycle(row["programme"], row["programme_version"]).programme
-        next_at = obligations.next_turn(programme, desk.calendar, row, max(now, row["since"]))
+        next_at = obligations.next_turn(programme, desk.calendar, row, now)
         if next_at is not None and (row["next_at"] is None or next_at < row["next_at"]):
             turns.append({"obligation": row["id"], "at": next_at})
     obligations.wake(desk.tx, turns)

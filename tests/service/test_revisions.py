@@ -347,8 +347,106 @@ def test_a_year_that_becomes_known_makes_firm_without_mail_what_was_provisional(
     assert f"2026-12-28 stays (firm)  {ZHENGZHOU}  answer.{id_}" in done[1]
     assert not any(line.startswith("mail") for line in done[1])
     assert (request(world, id_)["provisional"], told(world)) == (False, before)
-    assert obligation(world, f"answer.{id_}")["sequence"] == 0
+    row = obligation(world, f"answer.{id_}")
+    assert (row["provisional"], row["sequence"], row["due_on"]) == (False, 0, date(2026, 12, 28))
     assert load(world, YEAR_2027) is None
+
+
+def test_a_year_in_which_one_day_moves_and_another_becomes_firm_tells_of_the_one_that_moves(staffed: World) -> None:
+    world = staffed
+    site = world.case(world.listed())["enterprise"]["id"]
+    world.passes_unseen("2026-12-21T09:00:00+08:00")
+    body = {"enterprise": site, "kind": "funding", "text": "补助？"}
+    firm = world.call(OFFICER, "POST", "/requests", body).json()["id"]
+    world.passes_unseen("2026-12-28T09:00:00+08:00")
+    moves = world.call(OFFICER, "POST", "/requests", body).json()["id"]
+    assert (request(world, firm)["due_on"], request(world, moves)["due_on"]) == ("2026-12-28", "2027-01-04")
+    load(world, read_year({**YEAR_2027.to_document(), "days": [
+        {"name": "元旦", "date": f"2027-01-0{day}", "isOffDay": True} for day in (1, 4)
+    ]}))  # fmt: skip
+    assert corrections(world)[f"handler{ZHENGZHOU}"] == ["2027-01-04 -> 2027-01-06"]
+    assert [obligation(world, f"answer.{id_}")["provisional"] for id_ in (firm, moves)] == [False, False]
+
+
+def test_two_changes_of_one_day_are_both_told(staffed: World) -> None:
+    world = staffed
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
+    id_ = ask(world)
+    load(world, OFF_AGAIN)
+    load(world, year_with(2024))
+    twice = ["2024-10-12 -> 2024-10-14", "2024-10-14 -> 2024-10-12"]
+    assert corrections(world) == {f"{duty}{ZHENGZHOU}": twice for duty in ("handler", "supervisor")} | {
+        "officer410000": twice
+    }
+    explained = world.call("province", "GET", f"/obligations/answer.{id_}/explain").json()["rungs"]
+    sent = {each["rung"]: len(each["sent"]) for each in explained}
+    assert (sent["moved-1"], sent["moved-2"]) == (3, 3)
+
+
+def test_two_versions_that_move_one_day_are_both_told(staffed: World) -> None:
+    world = staffed
+    publish(world, LATER)
+    publish(world, PLAN.replace("version = 2\n", "version = 3\n", 1))
+    assert corrections(world)[f"officer{KAIFENG}"] == ["2024-06-15 -> 2024-06-29", "2024-06-29 -> 2024-06-15"]
+
+
+def test_who_wants_to_hear_nothing_of_a_kind_hears_only_what_the_plan_requires_of_a_day_that_moves(
+    world: World,
+) -> None:
+    for name, muted in (("hears", []), ("hears-not", ["notice", "objection"])):
+        body = {"unit": ZHENGZHOU, "duty": "officer", "name": name, "email": f"{name}@example.org", "muted": muted}
+        assert world.call("admin", "POST", "/contacts", {**body, "language": "zh"}).status_code == 201
+    case = world.listed()
+    notice = world.published(case)["notice"]["id"]
+    body = {"case": case, "reasons": "夜间仍有异味"}
+    assert world.call(None, "POST", f"/public/notices/{notice}/objections", body).status_code == 201
+    load(world, year_with(2024, d0905=True, d0906=True))
+    moved = {"notice": "2024-09-10 -> 2024-09-12", "objection": "2024-09-18 -> 2024-09-20"}
+    assert {to: sorted(days) for to, days in corrections(world).items()} == {
+        "hears": sorted(moved.values()), "hears-not": [moved["objection"]],
+    }  # fmt: skip
+
+
+def test_a_correction_leaves_in_the_office_hours_of_its_own_plan(staffed: World) -> None:
+    world = staffed
+    publish(world, SECOND_PLAN.replace("closes = 17:00:00", "closes = 20:00:00"))  # the newest plan's post works longer
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
+    ask(world)
+    world.at("2024-10-10T19:00:00+08:00")
+    load(world, OFF_AGAIN)
+
+    def sent() -> list[str]:
+        lines = world.call("province", "GET", "/messages?template=correction&status=sent").json()["items"]
+        return [each["sent_at"] for each in lines]
+
+    waiting = world.call("province", "GET", "/messages?template=correction&status=pending").json()["items"]
+    assert {each["next_attempt_at"] for each in waiting} == {"2024-10-11T08:30:00+08:00"}
+    world.at("2024-10-10T23:00:00+08:00")
+    assert sent() == []
+    world.at("2024-10-11T12:00:00+08:00")
+    assert len(sent()) == 3
+
+
+def test_what_is_owed_on_a_day_off_is_reminded_of_earlier_when_the_day_before_is_off_again(staffed: World) -> None:
+    world = staffed
+    case = world.listed()
+    world.planned(case)
+    world.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-06-03"})
+    change = {"change": [{"number": 1, "due_on": "2024-10-13"}]}  # a Sunday; the Saturday before is worked
+    world.moved(OFFICER, case, "amend_plan", change, reason="设备到货推迟")
+    world.passes_unseen("2024-10-08T12:00:00+08:00")
+    world.at("2024-10-09")
+    measure = f"measure.{case}.1"
+    load(world, OFF_AGAIN)
+
+    def rungs() -> set[str]:
+        with world.running.db.reading() as tx:
+            return set(tx.execute(select(RUNGS.c.rung).where(RUNGS.c.obligation == measure)).scalars())
+
+    assert obligation(world, measure)["due_on"] == date(2024, 10, 13)
+    before = rungs()
+    world.at("2024-10-11T09:00:00+08:00")
+    assert rungs() - before == {"due-2024-10-13"}
 
 
 def test_a_date_of_the_plan_that_rolls_moves_and_one_that_does_not_stays(staffed: World) -> None:
@@ -414,6 +512,35 @@ def test_cases_that_move_owe_by_the_new_version_and_stay_there_when_an_event_is_
     world.at("2024-06-30T00:30:00+08:00")
     assert obligation(world, stage)["breached_at"] is not None
     is_whole(world)
+
+
+def test_a_turn_that_was_missed_before_a_case_moves_to_a_new_version_still_comes(staffed: World) -> None:
+    world = staffed
+    case = world.listed()
+    world.planned(case)
+    stage = f"stage.{case}.acceptance"
+    world.passes_unseen("2024-11-14T12:00:00+08:00")
+    world.at("2024-11-14T13:00:00+08:00")
+    world.passes_unseen("2024-11-18T10:00:00+08:00")  # its t-14 was on Friday, and nobody was up
+    world.moved(OFFICER, case, "start_upgrade", {"started_on": "2024-11-18"}, reason="补办")
+    publish(world, PLAN, move_cases=True)
+    world.at("2024-11-18T11:00:00+08:00")
+    explained = world.call("province", "GET", f"/obligations/{stage}/explain").json()["rungs"]
+    assert [each["rung"] for each in explained if each["sent"]] == ["t-14"]
+
+
+def test_a_rung_that_a_new_version_adds_and_that_has_been_reached_is_told_at_once(staffed: World) -> None:
+    world = staffed
+    case = world.listed()
+    world.planned(case)
+    world.passes_unseen("2024-11-11T10:00:00+08:00")
+    world.at("2024-11-11T11:00:00+08:00")
+    publish(
+        world, PLAN.replace('{ id = "t-14", to = ["officer"] }', '{ id = "t-21", to = ["officer"] }'), move_cases=True
+    )
+    world.at("2024-11-12T09:00:00+08:00")
+    explained = world.call("province", "GET", f"/obligations/stage.{case}.acceptance/explain").json()["rungs"]
+    assert [each["rung"] for each in explained if each["sent"]] == ["t-21"]
 
 
 def test_a_stage_that_was_breached_stays_so_when_the_plan_gives_more_time(staffed: World) -> None:
