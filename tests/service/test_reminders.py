@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from notifications import outbox
 from notifications.errors import Away
 from notifications.outbox import MESSAGES
+from notifications.rendering import example
 from service import scheduler
 from service.access import Act, Caller
 from service.casework import audit, moves, reminders
@@ -888,3 +889,209 @@ def test_p2_who_moves_a_measure_in_time_has_broken_nothing_though_another_event_
     assert all(isinstance(outcome, Applied) for outcome in outcomes), outcomes
     assert obligation(staffed, f"measure.{moved}.1")["breached_at"] is None
     assert obligation(staffed, f"measure.{other}.1")["breached_at"] is not None
+
+
+def retried_at(world: World, instant: str, to: str) -> str:
+    """Let what waits for somebody be tried again at an instant of 2024 in Shanghai; the id of the one mail that waits."""
+    waiting = (MESSAGES.c.status == "pending") & (MESSAGES.c.recipient == to)
+    with world.running.db.transaction() as tx:
+        (id_,) = tx.execute(select(MESSAGES.c.id).where(waiting)).scalars()
+        again = datetime.fromisoformat(f"2024-{instant}:00+08:00")
+        tx.execute(MESSAGES.update().where(waiting).values(next_attempt_at=again))
+    return str(id_)
+
+
+def submit(world: World, form: str = "list.2024", unit: str = ZHENGZHOU) -> None:
+    """Hand in a filing as it stands, for the first time."""
+    path = f"/filings/henan-2024.{unit}.{form}/submit"
+    answer = world.call(f"officer {unit}", "POST", path, {}, version=0)
+    assert answer.status_code == 200, answer.text
+
+
+def test_what_waits_for_its_next_attempt_waits_on_into_another_day(staffed: World) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    waits = retried_at(staffed, "05-27T12:00", officer)
+    down.away = False
+    staffed.passes_unseen("2024-05-27T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    assert mails(staffed, officer) == []
+    assert staffed.call(OFFICER, "GET", f"/messages/{waits}").json()["status"] == "pending"
+    staffed.at("2024-05-27T12:00:00+08:00")
+    assert [when(row) for row in mails(staffed, officer)] == ["2024-05-27 12:00"]
+
+
+@pytest.mark.parametrize(
+    ("written", "is_another"), [("2024-05-26T23:59:59.999999", True), ("2024-05-27T00:00:00", False)]
+)
+def test_only_what_was_written_before_the_day_began_gives_way_to_a_mail_of_that_day(
+    staffed: World, written: str, *, is_another: bool
+) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    waits = retried_at(staffed, "05-27T10:00", officer)
+    with staffed.running.db.transaction() as tx:
+        at = datetime.fromisoformat(f"{written}+08:00")
+        tx.execute(MESSAGES.update().where(MESSAGES.c.id == waits).values(created_at=at))
+    down.away = False
+    staffed.passes_unseen("2024-05-27T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    (told,) = mails(staffed, officer)
+    assert (told["id"] != waits) is is_another
+
+
+def test_w5_what_was_done_before_its_mail_was_tried_again_counts_as_told_by_no_other_mail(staffed: World) -> None:
+    handler = f"handler{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    done = ask(staffed)
+    scheduler.tick(staffed.running)
+    waits = retried_at(staffed, "05-21T12:00", handler)
+    staffed.at("2024-05-20T10:00:00+08:00")
+    open_ = ask(staffed)
+    scheduler.tick(staffed.running)
+    answer = staffed.call(OFFICER, "POST", f"/requests/{done}/answer", {"text": "已答复"}, version=1)
+    assert answer.status_code == 200, answer.text
+    down.away = False
+    staffed.passes_unseen("2024-05-21T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    (told,) = mails(staffed, handler)
+    rungs = staffed.call(OFFICER, "GET", f"/messages/{told['id']}").json()["rungs"]
+    assert [each["obligation"] for each in rungs] == [f"answer.{open_}"]
+    staffed.at("2024-05-21T12:00:00+08:00")
+    assert staffed.call(OFFICER, "GET", f"/messages/{waits}").json()["status"] == "cancelled"
+    assert len(mails(staffed, handler)) == 1
+
+
+def test_w5_of_several_breaches_in_one_mail_that_waited_the_one_that_was_mended_is_told_as_it_was(
+    staffed: World,
+) -> None:
+    down = down_in(staffed)
+    mended, open_ = ask(staffed), ask(staffed)
+    staffed.at("2024-05-28T00:30:00+08:00")
+    answer = staffed.call(OFFICER, "POST", f"/requests/{mended}/answer", {"text": "已答复"}, version=2)
+    assert answer.status_code == 200, answer.text
+    staffed.at("2024-05-29T12:00:00+08:00")
+    down.away = False
+    staffed.at("2024-05-29T18:00:00+08:00")
+    told = mails(staffed, f"supervisor{ZHENGZHOU}@example.org")
+    for id_ in (mended, open_):
+        name = staffed.case(staffed.call(OFFICER, "GET", f"/requests/{id_}").json()["case"])["enterprise"]["name"]
+        assert any(f"{name}（" in row["text"] for row in told)
+
+
+def test_what_is_owed_again_before_its_mail_was_tried_again_is_told_by_that_mail(world: World) -> None:
+    address = contact(world, ZHENGZHOU, "officer", digest=False, muted=["filing", "report"])
+    case = world.listed()
+    world.at("2024-06-05")
+    down = down_in(world)
+    world.at("2024-06-07T08:30:00+08:00")
+    waits = retried_at(world, "06-07T12:00", address)
+    world.moved(OFFICER, case, "withdraw", reason="误点")
+    world.at("2024-06-07T09:30:00+08:00")
+    world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
+    down.away = False
+    world.at("2024-06-07T18:00:00+08:00")
+    assert mails(world, address)[-1]["id"] == waits
+
+
+def test_what_a_lost_sender_held_over_night_is_told_beside_the_days_mail_that_has_left(staffed: World) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    retried_at(staffed, "05-28T08:10", officer)
+    staffed.passes_unseen("2024-05-28T08:10:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        lost = {each.recipient for each in outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)}
+    assert officer in lost
+    down.away = False
+    staffed.at("2024-05-28T08:30:00+08:00")
+    staffed.at("2024-05-28T12:00:00+08:00")
+    assert [when(row) for row in mails(staffed, officer)] == ["2024-05-28 08:30", "2024-05-28 08:40"]
+
+
+def test_who_wants_each_by_itself_from_today_is_told_beside_the_days_mail_what_a_lost_sender_held(
+    staffed: World,
+) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    retried_at(staffed, "05-28T08:10", officer)
+    staffed.passes_unseen("2024-05-28T08:10:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)
+    staffed.at("2024-05-28T08:30:00+08:00")
+    days = retried_at(staffed, "05-28T10:00", officer)
+    (known,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    answer = staffed.call(OFFICER, "PATCH", f"/contacts/{known['id']}", {"digest": False}, version=1)
+    assert answer.status_code == 200, answer.text
+    down.away = False
+    staffed.at("2024-05-28T12:00:00+08:00")
+    held, told = mails(staffed, officer)
+    assert (when(held), when(told), told["id"]) == ("2024-05-28 08:40", "2024-05-28 10:00", days)
+
+
+def test_w5_what_comes_up_when_a_mail_that_waited_over_night_has_left_is_told_on_the_same_day(staffed: World) -> None:
+    handler = f"handler{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    ask(staffed)
+    staffed.at("2024-05-20T10:00:00+08:00")
+    retried_at(staffed, "05-21T09:00", handler)
+    down.away = False
+    staffed.passes_unseen("2024-05-21T09:00:00+08:00")
+    staffed.at("2024-05-21T10:00:00+08:00")
+    ask(staffed, received_at="2024-05-15T10:00:00+08:00")  # its third working day was yesterday
+    staffed.at("2024-05-22T12:00:00+08:00")
+    assert [when(row) for row in mails(staffed, handler)] == [
+        "2024-05-21 09:00", "2024-05-21 10:00", "2024-05-22 08:30",
+    ]  # fmt: skip
+
+
+def test_a_correction_that_leaves_takes_no_reminder_along_that_waits_for_its_next_attempt(staffed: World) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    waits = retried_at(staffed, "05-27T12:00", officer)
+    filing, now = f"filing.henan-2024.{ZHENGZHOU}.plan.2024", staffed.now()
+    (known,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    moved = {"obligation": filing, "rung": "moved-1", "recipient": f"contact:{known['id']}", "message": "m", "at": now}
+    with staffed.running.db.transaction() as tx:
+        correction = outbox.NewMessage("m", "correction:x", "correction", officer, "x", now, example("correction"))
+        outbox.enqueue(tx, [correction])
+        tx.execute(RUNGS.insert().values(**moved))
+    down.away = False
+    staffed.passes_unseen("2024-05-27T10:00:00+08:00")
+    scheduler.deliver(staffed.running)
+    assert [row["id"] for row in mails(staffed, officer)] == ["m"]
+    assert staffed.call(OFFICER, "GET", f"/messages/{waits}").json()["status"] == "pending"
+
+
+def test_what_is_done_is_not_told_to_who_stands_in_for_whoever_was_removed(staffed: World) -> None:
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    submit(staffed)
+    (gone,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    assert staffed.call(OFFICER, "DELETE", f"/contacts/{gone['id']}", version=1).status_code in (200, 204)
+    down.away = False
+    staffed.at("2024-05-24T12:00:00+08:00")
+    about = f"/messages?obligation=filing.henan-2024.{ZHENGZHOU}.list.2024"
+    assert {each["status"] for each in staffed.call("province", "GET", about).json()["items"]} <= {"cancelled"}
+    assert rungs_of(staffed, f"filing.henan-2024.{ZHENGZHOU}.list.2024") == {"t-7": 1}
+
+
+def test_what_a_lost_sender_held_for_whoever_was_removed_is_told_to_who_stands_in(staffed: World) -> None:
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    retried_at(staffed, "05-24T09:00", f"officer{ZHENGZHOU}@example.org")
+    staffed.passes_unseen("2024-05-24T09:00:00+08:00")
+    with staffed.running.db.transaction() as tx:
+        assert outbox.claim(tx, staffed.running.clock.now(tx), "lost", 100)
+    (gone,) = staffed.call(OFFICER, "GET", "/contacts?duty=officer").json()["items"]
+    assert staffed.call(OFFICER, "DELETE", f"/contacts/{gone['id']}", version=1).status_code in (200, 204)
+    down.away = False
+    staffed.passes_unseen("2024-05-27T08:00:00+08:00")
+    staffed.at("2024-05-27T12:00:00+08:00")  # its next rung is the 28th's
+    about = f"/messages?obligation=filing.henan-2024.{ZHENGZHOU}.list.2024&status=sent"
+    told = staffed.call("province", "GET", about).json()["items"]
+    assert [each["recipient"] for each in told] == ["officer410000@example.org"]
