@@ -98,8 +98,18 @@ class Message(SQLModel, table=True):
 MESSAGES: Any = Message.__table__  # type: ignore[attr-defined]
 
 # Written into the statements, so that the engine can know how few of its rows they are.
-_IS_PENDING: ColumnElement[bool] = MESSAGES.c.status == literal_column("'pending'")
+IS_PENDING: ColumnElement[bool] = MESSAGES.c.status == literal_column("'pending'")
 _IS_SENDING: ColumnElement[bool] = MESSAGES.c.status == literal_column("'sending'")
+
+
+# What has neither left nor been begun.
+CAN_BE_TAKEN_BACK: ColumnElement[bool] = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """The condition under which a message waits and its turn to leave has come."""
+    due: ColumnElement[bool] = IS_PENDING & (MESSAGES.c.next_attempt_at <= now)
+    return due
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +202,7 @@ def _iso(value: object) -> str:
 @lru_cache
 def _claim_of(channel: Channel | None) -> Any:
     """The statement that claims the first messages that are due; made once for each channel, or for all."""
-    due = select(MESSAGES.c.id).where(_IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("at", type_=UTCDateTime))
+    due = select(MESSAGES.c.id).where(IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("at", type_=UTCDateTime))
     if channel is not None:
         due = due.where(MESSAGES.c.channel == str(channel))
     first = (
@@ -387,7 +397,7 @@ class Held:
 def hold(tx: Connection, ids: Collection[str]) -> dict[str, Held]:
     """Those of these messages that still wait and that nobody is claiming, by id: nobody does until the transaction ends."""
     columns = (MESSAGES.c.id, MESSAGES.c.key, MESSAGES.c.attempts, MESSAGES.c.unsure)
-    waiting = select(*columns).where(MESSAGES.c.id.in_(ids), _IS_PENDING).order_by(MESSAGES.c.id)
+    waiting = select(*columns).where(MESSAGES.c.id.in_(ids), IS_PENDING).order_by(MESSAGES.c.id)
     rows = tx.execute(waiting.with_for_update(skip_locked=True)) if ids else ()
     return {row.id: Held(*row) for row in rows}
 
@@ -395,7 +405,7 @@ def hold(tx: Connection, ids: Collection[str]) -> dict[str, Held]:
 def put_aside(tx: Connection, ids: Collection[str], failure: str, until: datetime) -> None:
     """Let messages that cannot be put into words wait until then, and say why."""
     said = {"last_error": storable(failure)[:_LONGEST_ERROR], "next_attempt_at": until}
-    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), _IS_PENDING).values(**said))
+    tx.execute(MESSAGES.update().where(MESSAGES.c.id.in_(ids), IS_PENDING).values(**said))
 
 
 def cancel(tx: Connection, ids: Any) -> frozenset[str]:
@@ -403,10 +413,9 @@ def cancel(tx: Connection, ids: Any) -> frozenset[str]:
 
     `ids` as a subquery or a list. It gives up its key: what it was to tell may be told by another.
     """
-    waits = MESSAGES.c.status.in_((str(Status.PENDING), str(Status.FAILED)))
     cancelled = tx.execute(
         MESSAGES.update()
-        .where(_in_order(ids, waits))
+        .where(_in_order(ids, CAN_BE_TAKEN_BACK))
         .values(status=str(Status.CANCELLED), next_attempt_at=None, key=MESSAGES.c.key + ":" + MESSAGES.c.id)
         .returning(MESSAGES.c.id)
     )
@@ -446,7 +455,7 @@ def _standing(row: Any) -> Standing:
 def reword(tx: Connection, row_id: str, template: str, context: Mapping[str, Any]) -> None:
     """Let a message that waits say the same in words that are true now, also one that may have arrived."""
     text = json.dumps(context, ensure_ascii=True, separators=(",", ":"), default=_iso)
-    waits = (MESSAGES.c.id == row_id) & _IS_PENDING
+    waits = (MESSAGES.c.id == row_id) & IS_PENDING
     tx.execute(MESSAGES.update().where(waits).values(template=template, context=text))
 
 
@@ -457,12 +466,12 @@ def rewrite(tx: Connection, row_id: str, template: str, context: Mapping[str, An
     """
     text = json.dumps(context, ensure_ascii=True, separators=(",", ":"), default=_iso)
     tired = case((MESSAGES.c.attempts < attempts, attempts), else_=MESSAGES.c.attempts)
-    still = (MESSAGES.c.id == row_id) & _IS_PENDING & ~MESSAGES.c.unsure
+    still = (MESSAGES.c.id == row_id) & IS_PENDING & ~MESSAGES.c.unsure
     changed = tx.execute(MESSAGES.update().where(still).values(template=template, context=text, attempts=tired))
     return changed.rowcount == 1
 
 
-_FIRST_PENDING = select(MESSAGES.c.next_attempt_at).where(_IS_PENDING).order_by(MESSAGES.c.next_attempt_at).limit(1)
+_FIRST_PENDING = select(MESSAGES.c.next_attempt_at).where(IS_PENDING).order_by(MESSAGES.c.next_attempt_at).limit(1)
 _FIRST_CLAIMED = select(func.min(MESSAGES.c.claimed_at)).where(_IS_SENDING)
 
 
@@ -483,7 +492,7 @@ def next_due_at(tx: Connection, stale_after: timedelta, channel: Channel | None 
 def oldest_pending_at(tx: Connection) -> datetime | None:
     """When the oldest message that has not left was written, whether it waits or is being sent; None: all have left."""
     created_at = func.min(MESSAGES.c.created_at)
-    oldest = [tx.execute(select(created_at).where(waits)).scalar() for waits in (_IS_PENDING, _IS_SENDING)]
+    oldest = [tx.execute(select(created_at).where(waits)).scalar() for waits in (IS_PENDING, _IS_SENDING)]
     return min((at for at in oldest if at is not None), default=None)
 
 

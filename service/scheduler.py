@@ -69,7 +69,7 @@ def deliver_mails(process: Running) -> int:
         # What a lost sender held waits again first, so that it is worded anew or taken back with the rest.
         outbox.release_stale(tx, now, STALE_AFTER, MOST_ATTEMPTS, outbox.Channel.EMAIL)
         desk = Desk(tx, process.books)
-        results.take_back(tx, now)
+        results.stop_overtaken(tx, now)
         results.readdress(desk, now)
         correspondence.stop_reminding_the_removed(tx, now)
         digests.freshen(desk, process.post.links, now)

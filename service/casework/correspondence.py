@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, union
+from sqlalchemy import ColumnElement, Connection, select, union
 
 from notifications import outbox
 from notifications.outbox import MESSAGES
@@ -26,18 +26,22 @@ def redirect(tx: Connection, person: str, email: str | None, name: str) -> None:
 def stop_reminding(tx: Connection, person: str, at: datetime) -> None:
     """Remind somebody, by the `id` of an addressee, of nothing more; who is concerned in its place has its turn at once."""
     waiting = select(RUNGS.c.message).where(RUNGS.c.recipient == person)
-    waits = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(waiting), MESSAGES.c.status.in_(("pending", "failed")))
+    waits = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(waiting), outbox.CAN_BE_TAKEN_BACK)
     _stop(tx, list(tx.execute(waits).scalars()), at)
 
 
 def stop_reminding_the_removed(tx: Connection, now: datetime) -> None:
     """The same of what would leave now, as its sender failed or was lost while somebody was removed."""
-    removed = select(_CONTACTS.c.id).where(
-        RUNGS.c.recipient == "contact:" + _CONTACTS.c.id, _CONTACTS.c.removed_at.is_not(None)
+    told = select(MESSAGES.c.id).distinct().join(RUNGS, RUNGS.c.message == MESSAGES.c.id)
+    _stop(tx, list(tx.execute(told.where(outbox.is_due(now), is_removed(RUNGS.c.recipient))).scalars()), now)
+
+
+def is_removed(recipient: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition under which a recipient, by the `id` of an addressee, is a contact that was taken away."""
+    contact = select(_CONTACTS.c.id).where(
+        recipient == "contact:" + _CONTACTS.c.id, _CONTACTS.c.removed_at.is_not(None)
     )
-    due = (MESSAGES.c.status == "pending", MESSAGES.c.next_attempt_at <= now)
-    waiting = select(MESSAGES.c.id).distinct().join(RUNGS, RUNGS.c.message == MESSAGES.c.id)
-    _stop(tx, list(tx.execute(waiting.where(*due, removed.exists())).scalars()), now)
+    return contact.exists()
 
 
 def _stop(tx: Connection, messages: Collection[str], at: datetime) -> None:

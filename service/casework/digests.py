@@ -70,7 +70,7 @@ _IS_BREACH: ColumnElement[bool] = or_(RUNGS.c.rung == "breach", RUNGS.c.rung.sta
 _IS_OWED: ColumnElement[bool] = ROWS.c.status == str(Outcome.OPEN)
 # What tells of something that happened, and not of something to be done, stays as it was written.
 _IS_NEWS: ColumnElement[bool] = MESSAGES.c.template.in_(("correction", "request_answered"))
-_IS_WAITING: ColumnElement[bool] = and_(MESSAGES.c.status == "pending", ~_IS_NEWS)
+_IS_WAITING: ColumnElement[bool] = and_(outbox.IS_PENDING, ~_IS_NEWS)
 
 
 def freshen(desk: Desk, links: Links, now: datetime) -> None:
@@ -102,7 +102,7 @@ def _take_back(tx: Connection, now: datetime) -> None:
     of_it = select(RUNGS.c.rung).where(RUNGS.c.message == MESSAGES.c.id)
     reminds = and_(of_it.exists(), ~of_it.where(_IS_BREACH).exists())
     is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(_IS_OWED).exists()
-    waiting = select(MESSAGES.c.id).where(_IS_WAITING, MESSAGES.c.next_attempt_at <= now, reminds, ~is_owed)
+    waiting = select(MESSAGES.c.id).where(outbox.is_due(now), ~_IS_NEWS, reminds, ~is_owed)
     if ids := list(tx.execute(waiting).scalars()):
         outbox.cancel(tx, ids)
 
@@ -114,7 +114,7 @@ def _waited(tx: Connection, now: datetime) -> dict[str, list[str]]:
     Not those that tell of a breach which was mended since: they are of the past, and stay as they are.
     """
     told = MESSAGES.join(RUNGS, RUNGS.c.message == MESSAGES.c.id)
-    due = select(RUNGS.c.recipient).select_from(told).where(_IS_WAITING, MESSAGES.c.next_attempt_at <= now)
+    due = select(RUNGS.c.recipient).select_from(told).where(outbox.is_due(now), ~_IS_NEWS)
     before_today = MESSAGES.c.created_at < end_of_day(legal_day(now) - timedelta(days=1))
     statement = (
         select(RUNGS.c.recipient, MESSAGES.c.id)
@@ -308,9 +308,8 @@ class _Mails:
 
 
 def _goes_at_once(telling: Telling) -> bool:
-    is_urgent = telling.rung == "handed" or is_breach(
-        telling.rung
-    )  # by themselves; everything else waits for the day's mail
+    """Whether it goes by itself; everything else waits for the day's mail."""
+    is_urgent = telling.rung == "handed" or is_breach(telling.rung)
     return is_urgent or telling.is_handed_on or not telling.to.digest
 
 

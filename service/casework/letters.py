@@ -94,7 +94,7 @@ class Letters:
             "enterprise": self._about_of(row),
             **self._asked(row),
             "answer": request["answer"],
-            "unit": _both(programme.unit_by_code[row["area"]].name),
+            "unit": both(programme.unit_by_code[row["area"]].name),
             "answered_on": legal_day(request["answered_at"]),
             "link": self._links.to(*_place(row)),
         }
@@ -107,7 +107,7 @@ class Letters:
         ]
         return "correction", {
             **self._frame(self._programme(rows[0])),
-            "reason": _both(why),
+            "reason": both(why),
             "paper": paper,
             "moved": moved[:_MOST],
             "more": max(0, len(moved) - _MOST),
@@ -120,8 +120,8 @@ class Letters:
     def _frame(self, programme: Programme) -> dict[str, Any]:
         return {
             "told_on": self._today,
-            "programme": _both(programme.title),
-            "sender": _both(programme.province.name),
+            "programme": both(programme.title),
+            "sender": both(programme.province.name),
         }
 
     def _item(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Letters:
             "working_days": self._working_days(row["due_on"]),
             "provisional": row["provisional"],
             "hard": row["hard"],
-            "clause": _clause(programme, row["clause"]),
+            "clause": clause_said(programme, row["clause"]),
             "next": self._next(programme, row),
             "link": self._links.to(*_place(row)),
         }
@@ -158,7 +158,7 @@ class Letters:
         if self._reader not in (None, row["unit"]):
             owner = _owing(programme, row).name
             said = Text(f"由{owner.zh}负责：{said.zh}", f"to be done by {owner.en}: {said.en}")
-        return _both(said)
+        return both(said)
 
     def _working_days(self, due_on: date) -> int:
         first, last = sorted((self._today, due_on))
@@ -174,7 +174,7 @@ class Letters:
 
     def _asked(self, row: Mapping[str, Any]) -> dict[str, Any]:
         asked = self._requests[row["subject"]]
-        return {"kind": _both(REQUEST_KINDS[asked["kind"]]), "text": asked["text"]}
+        return {"kind": both(REQUEST_KINDS[asked["kind"]]), "text": asked["text"]}
 
     def _request(self, row: Mapping[str, Any], rung: str) -> dict[str, Any]:
         programme = self._programme(row)
@@ -182,12 +182,12 @@ class Letters:
         said = {
             "enterprise": self._about[row["case_id"] or row["enterprise"]],
             **self._asked(row),
-            "unit": _both(unit.name),
+            "unit": both(unit.name),
             "received_on": legal_day(self._requests[row["subject"]]["received_at"]),
             "due_on": row["due_on"],
             "working_days": self._working_days(row["due_on"]),
             "provisional": row["provisional"],
-            "clause": _clause(programme, row["clause"]),
+            "clause": clause_said(programme, row["clause"]),
             "link": self._links.to("requests", row["subject"]),
             "next": self._next(programme, row),
         }
@@ -269,10 +269,12 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _both(text: Text) -> dict[str, str]:
+def both(text: Text) -> dict[str, str]:
+    """A text as templates take it."""
     return {"zh": text.zh, "en": text.en}
 
 
-def _clause(programme: Programme, clause: str) -> dict[str, Any]:
+def clause_said(programme: Programme, clause: str) -> dict[str, Any]:
+    """A clause as templates take it: its id, where it stands in the plan, and what it says."""
     said = next(each for each in programme.clauses if each.id == clause)
-    return {"id": said.id, "where": said.where, "text": _both(said.says)}
+    return {"id": said.id, "where": said.where, "text": both(said.says)}

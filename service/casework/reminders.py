@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from notifications.outbox import MESSAGES
+from notifications.outbox import MESSAGES, Status
 from service.casework import breaches, digests, obligations
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
@@ -148,7 +148,7 @@ def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str
     """Of each of these obligations the rungs that were told, and to whom; a mail that was taken back has told nothing,
     unless it may have arrived before.
     """
-    of_it = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == "cancelled")
+    of_it = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == str(Status.CANCELLED))
     tx.execute(RUNGS.delete().where(RUNGS.c.obligation.in_(ids), of_it.where(~MESSAGES.c.unsure).exists()))
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)

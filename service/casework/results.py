@@ -15,18 +15,21 @@ from sqlalchemy import Connection, bindparam, select
 
 from notifications import outbox
 from notifications.outbox import MESSAGES, NewMessage
-from service.casework import addressees
+from service.casework import addressees, correspondence
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
+from service.casework.letters import both, clause_said
 from service.casework.standing import WITH_SITE, Standing, standing
-from service.storage.tables import CaseRow, Contact, ResultRow, table
+from service.storage.tables import CaseRow, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
 from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, what_next
 from workflows.text import Text
 from workflows.working_days import legal_day
 
-ROWS, _CASES, _CONTACTS = table(ResultRow), table(CaseRow), table(Contact)
+ROWS, _CASES = table(ResultRow), table(CaseRow)
+# Who decides of a unit's case without it.
+_OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,30 +168,22 @@ def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
             yield from (_Letter(event, to, TO_UNIT[event.kind]) for to in _officers(desk, case))
 
 
+def stop_overtaken(tx: Connection, now: datetime) -> None:
+    """Cancel what would leave now and was taken back while it was being sent, by a sender that was lost."""
+    told = select(MESSAGES.c.id).join(ROWS, ROWS.c.message == MESSAGES.c.id)
+    if ids := list(tx.execute(told.where(outbox.is_due(now), ROWS.c.taken_back_by.is_not(None))).scalars()):
+        outbox.cancel(tx, ids)
+
+
 def readdress(desk: Desk, now: datetime) -> None:
     """Let what would leave now for somebody who has been removed go to whoever looks after the case instead."""
-    removed = select(_CONTACTS.c.id).where(
-        ROWS.c.recipient == "contact:" + _CONTACTS.c.id, _CONTACTS.c.removed_at.is_not(None)
-    )
-    due = (MESSAGES.c.status == "pending", MESSAGES.c.next_attempt_at <= now)
-    joined = select(ROWS.c.message, ROWS.c.case_id).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
-    for row in desk.tx.execute(joined.where(*due, removed.exists()).order_by(ROWS.c.message)).all():
+    told = select(ROWS.c.message, ROWS.c.case_id).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
+    orphaned = told.where(outbox.is_due(now), correspondence.is_removed(ROWS.c.recipient)).order_by(ROWS.c.message)
+    for row in desk.tx.execute(orphaned).all():
         stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == row.case_id)).mappings().one())
         for to in _officers(desk, stands.case)[:1]:
             outbox.redirect(desk.tx, [row.message], to.email, to.name)
             desk.tx.execute(ROWS.update().where(ROWS.c.message == row.message).values(recipient=to.id))
-
-
-# Who decides of a unit's case without it.
-_OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
-
-
-def take_back(tx: Connection, now: datetime) -> None:
-    """Cancel what would leave now and was taken back while it was being sent, by a sender that was lost."""
-    due = (MESSAGES.c.status == "pending", MESSAGES.c.next_attempt_at <= now)
-    joined = select(MESSAGES.c.id).join(ROWS, ROWS.c.message == MESSAGES.c.id)
-    if ids := list(tx.execute(joined.where(*due, ROWS.c.taken_back_by.is_not(None))).scalars()):
-        outbox.cancel(tx, ids)
 
 
 def _officers(desk: Desk, case: Case) -> list[Addressee]:
@@ -222,7 +217,6 @@ def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any
     name = stands.row["site_name"]
     terms = (row for row in stands.owes if row["kind"] in TERMS and row["status"] == "open" and row["due_on"] >= today)
     term = next(terms, None)
-    clause = next(each for each in programme.clauses if each.id == programme.event_by_name[last.event].clause)
     until = term and {
         "due_on": term["due_on"], "working_days": desk.calendar.between(today, term["due_on"]),
         "provisional": term["provisional"], "hard": term["hard"],
@@ -231,24 +225,22 @@ def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any
     grade = case.target_grade if result.is_applied_for else case.grade_reached or case.target_grade
     return {
         "told_on": today,
-        "programme": _both(programme.title),
-        "sender": _both(programme.province.name),
-        "tag": _both(result.tag),
-        "headline": _both(result.headline),
+        "programme": both(programme.title),
+        "sender": both(programme.province.name),
+        "tag": both(result.tag),
+        "headline": both(result.headline),
         "enterprise": {"zh": name, "en": name},
-        "industry": _both(programme.industry_by_id[case.industry].name),
-        "unit": _both(programme.unit_by_code[case.unit].name),
-        "grade_label": _both(_APPLIED_FOR if result.is_applied_for else _REACHED),
-        "grade": _both(programme.grade_by_id[grade].name),
+        "industry": both(programme.industry_by_id[case.industry].name),
+        "unit": both(programme.unit_by_code[case.unit].name),
+        "grade_label": both(_APPLIED_FOR if result.is_applied_for else _REACHED),
+        "grade": both(programme.grade_by_id[grade].name),
         "decided_on": today,
         "findings": [{"number": number, "text": text} for number, text in said],
         "reason": _reason(case, last.kind, event.reason),
         "measures": _ordered(case, last.kind),
         "mistake": mistake and {"tag": mistake["tag"], "decided_on": mistake["decided_on"]},
-        "clause": mistake["clause"]
-        if mistake
-        else {"id": clause.id, "where": clause.where, "text": _both(clause.says)},
-        "next": _both(what_next(result, has_term=until is not None)),
+        "clause": mistake["clause"] if mistake else clause_said(programme, programme.event_by_name[last.event].clause),
+        "next": both(what_next(result, has_term=until is not None)),
         "until": until,
         "link": desk.books.links.to("cases", case.id),
         "calendar": None,
@@ -279,7 +271,3 @@ def _reason(case: Case, kind: str, reason: str | None) -> str | None:
     if kind == "disqualify" and lost is not None:
         return f"{lost.violation}（{lost.document}）"
     return reason if kind in WITH_REASON else None
-
-
-def _both(text: Text) -> dict[str, str]:
-    return {"zh": text.zh, "en": text.en}
