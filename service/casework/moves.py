@@ -128,7 +128,9 @@ _HEAD_AT = (
     .scalar_subquery()
 )
 _LOCK = _of_ids(
-    WITH_SITE.add_columns(calendars.REVISION, receivers.REVISION, _HEAD_AT.label("head_at"))
+    WITH_SITE.add_columns(
+        calendars.REVISION, receivers.REVISION, _HEAD_AT.label("head_at"), results.IS_TOLD_OF.label("is_told_of")
+    )
     .order_by(_CASES.c.id)
     .with_for_update(of=_CASES)
 )

@@ -28,6 +28,8 @@ from workflows.text import Text
 from workflows.working_days import legal_day
 
 ROWS, _CASES = table(ResultRow), table(CaseRow)
+# Whether anything decided on a case has been told: asked with the case, it spares whoever withdraws or comes again a look.
+IS_TOLD_OF = select(ROWS.c.message).where(ROWS.c.case_id == _CASES.c.id).exists()
 # Who decides of a unit's case without it.
 _OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
 
@@ -64,7 +66,15 @@ class _Letter:
 
 def tell(desk: Desk, events: Iterable[Event]) -> None:
     """Write to those concerned by what was decided, in the order in which it was, where they have an address."""
-    for each in _rounds(event for event in events if event.decides or event.kind in OVERTAKES):
+    told: set[str] = set()
+    concerning = []
+    for event in events:
+        case = event.stands.case.id
+        is_told = event.stands.row["is_told_of"] or case in told
+        if event.decides or (event.kind in OVERTAKES and is_told):
+            concerning.append(event)
+            told.add(case)
+    for each in _rounds(concerning):
         _tell(desk, each)
 
 
