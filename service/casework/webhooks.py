@@ -1,5 +1,6 @@
 """Webhooks: other programs that are told of events, signed as Standard Webhooks says, in the transaction of the event."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from workflows.working_days import SHANGHAI
 
 _WEBHOOKS = table(Webhook)
 _MOST = 20
+# A name as RFC 1123, section 2.1, has it: labels of letters, digits and hyphens, and the last of them no number.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?$){_LABEL}\.?", re.IGNORECASE)
 
 
 class TooManyWebhooks(Conflict):
@@ -117,6 +121,9 @@ def _address_faults(url: str, allowed: Sequence[IpNetwork]) -> Iterable[Reason]:
         return
     address = _literal(parsed.host)
     if address is None:
+        name = parsed.raw_host.decode("ascii")  # `host` would show what IDNA wrote in other letters
+        if len(name) > 253 or not _HOST.fullmatch(name):
+            yield fault("wrong_address", "url", "主机名写得不对", "no name that a host can have (RFC 1123)")
         return
     is_allowed = any(address in network for network in allowed)
     if not is_allowed and not is_public(address):

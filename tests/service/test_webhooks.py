@@ -91,6 +91,16 @@ REFUSED = [
     ("https://user:word@hooks.example.org/", "wrong_address"),
     ("https://hooks.example.org:0/", "wrong_address"),
     ("https:///path", "wrong_address"),
+    ("https://hooks.example.org]/", "wrong_address"),
+    ("https://[hooks.example.org/", "wrong_address"),
+    ("https://hooks|.example.org/", "wrong_address"),
+    ("https://-hooks.example.org/", "wrong_address"),
+    ("https://hooks..example.org/", "wrong_address"),
+    (f"https://{'a' * 64}.example.org/", "wrong_address"),
+    (f"https://{'a.' * 127}org/", "wrong_address"),
+    ("https://2130706433/", "wrong_address"),
+    ("https://0x7f000001/", "wrong_address"),
+    ("https://1.2.3/", "wrong_address"),
     ("https://127.0.0.1/", "private_address"),
     ("https://10.1.2.3/", "private_address"),
     ("https://169.254.169.254/latest", "private_address"),
@@ -112,7 +122,11 @@ def test_an_address_that_no_webhook_may_have_is_refused(shared_world: World, url
     assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("url", code)]
 
 
-@pytest.mark.parametrize("url", [URL, "https://hooks.example.org:8443/x?y=z", "https://8.8.8.8/", "https://localhost/"])
+@pytest.mark.parametrize(
+    "url",
+    [URL, "https://hooks.example.org:8443/x?y=z", "https://8.8.8.8/", "https://localhost/", "https://Hooks-2.Example.ORG./",
+     "https://3com.example/?a=[b]", "https://xn--fiq228c.example/"],
+)  # fmt: skip
 def test_an_address_of_the_open_internet_is_taken_and_a_name_is_judged_when_something_is_sent(
     world: World, url: str
 ) -> None:
