@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, union
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.outbox import MESSAGES
 from service.casework import obligations
 from service.casework.obligations import RUNGS
@@ -18,15 +18,15 @@ _RESULTS, _CONTACTS = table(ResultRow), table(Contact)
 def redirect(tx: Connection, person: str, email: str | None, name: str) -> None:
     """Send to another address what has not left for somebody, by the `id` of an addressee; to none that there is not."""
     if email:
-        outbox.redirect(tx, _messages(person), email, name)
+        unsent.redirect(tx, _messages(person), email, name)
     else:
-        outbox.cancel(tx, _messages(person))
+        unsent.cancel(tx, _messages(person))
 
 
 def stop_reminding(tx: Connection, person: str, at: datetime) -> None:
     """Remind somebody, by the `id` of an addressee, of nothing more; who is concerned in its place has its turn at once."""
     waiting = select(RUNGS.c.message).where(RUNGS.c.recipient == person)
-    waits = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(waiting), outbox.CAN_BE_TAKEN_BACK)
+    waits = select(MESSAGES.c.id).where(MESSAGES.c.id.in_(waiting), unsent.CAN_BE_TAKEN_BACK)
     _stop(tx, list(tx.execute(waits).scalars()), at)
 
 
@@ -47,7 +47,7 @@ def is_removed(recipient: ColumnElement[str]) -> ColumnElement[bool]:
 def _stop(tx: Connection, messages: Collection[str], at: datetime) -> None:
     if messages:
         obligations.wake_of(tx, messages, at)
-        outbox.cancel(tx, messages)
+        unsent.cancel(tx, messages)
 
 
 def _messages(person: str) -> Any:

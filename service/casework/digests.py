@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.outbox import MESSAGES, NewMessage
 from service.casework import audit, obligations
 from service.casework.addressees import Addressee, Directory
@@ -88,7 +88,7 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
     for person, messages in waits.items():
         fault = fault_of(desk.tx, _freshen, desk, links, now, {person: messages}, careful=True)
         if fault is not None:
-            outbox.put_aside(desk.tx, messages, repr(fault), now + _AGAIN_AFTER)
+            unsent.put_aside(desk.tx, messages, repr(fault), now + _AGAIN_AFTER)
 
 
 def _freshen(desk: Desk, links: Links, now: datetime, waits: Mapping[str, list[str]], *, careful: bool = False) -> None:
@@ -104,7 +104,7 @@ def _take_back(tx: Connection, now: datetime) -> None:
     is_owed = of_it.join(ROWS, ROWS.c.id == RUNGS.c.obligation).where(_IS_OWED).exists()
     waiting = select(MESSAGES.c.id).where(outbox.is_due(now), ~_IS_NEWS, reminds, ~is_owed)
     if ids := list(tx.execute(waiting).scalars()):
-        outbox.cancel(tx, ids)
+        unsent.cancel(tx, ids)
 
 
 def _waited(tx: Connection, now: datetime) -> dict[str, list[str]]:
@@ -150,8 +150,8 @@ class _Freshening:
         self, desk: Desk, links: Links, now: datetime, waits: Mapping[str, list[str]], *, careful: bool = False
     ) -> None:
         self.desk, self.now, self.domain = desk, now, links.domain
-        self.todays = outbox.standing(desk.tx, [_day(person, now) for person in waits])
-        self.held = outbox.hold(desk.tx, [message for messages in waits.values() for message in messages])
+        self.todays = unsent.standing(desk.tx, [_day(person, now) for person in waits])
+        self.held = unsent.hold(desk.tx, [message for messages in waits.values() for message in messages])
         self.told = _open_items(desk.tx, [*self.held, *_waiting(self.todays)])
         if careful:
             _leave_out(desk, links, now, self.told)
@@ -175,14 +175,14 @@ class _Freshening:
     def _reword(self, to: Addressee, message: str) -> None:
         """What may have arrived is repeated alone, under its own Message-ID: nothing else may be lost with it."""
         if items := self.told.get(message):
-            outbox.reword(self.desk.tx, message, *_worded(self.letters, to, items))
+            unsent.reword(self.desk.tx, message, *_worded(self.letters, to, items))
         else:
-            outbox.cancel(self.desk.tx, [message])
+            unsent.cancel(self.desk.tx, [message])
 
     def _put(self, to: Addressee, messages: list[str]) -> None:
         """Let one mail of today tell what these would have told, each obligation once, as it was told last."""
         items = list({item[0]["id"]: item for id_ in messages for item in self.told.get(id_, ())}.values())
-        outbox.cancel(self.desk.tx, messages)
+        unsent.cancel(self.desk.tx, messages)
         if not items:
             return
         there = self.todays.get(_day(to.id, self.now)) if to.digest else None
@@ -199,13 +199,13 @@ class _Freshening:
     def _taken_up(self, to: Addressee, message: str, items: Sequence[Item], tired: int) -> bool:
         new = {row["id"] for row, _ in self.told.get(message, ())}
         whole = [*self.told.get(message, ()), *(item for item in items if item[0]["id"] not in new)]
-        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, to, whole), attempts=tired)
+        return unsent.rewrite(self.desk.tx, message, *_worded(self.letters, to, whole), attempts=tired)
 
     def _give_up(self, messages: Sequence[str]) -> None:
         """Nobody reads them there any more: whoever is concerned now is told in the next turn of what they were about."""
         if messages:
             obligations.wake_of(self.desk.tx, messages, self.now)
-            outbox.cancel(self.desk.tx, messages)
+            unsent.cancel(self.desk.tx, messages)
 
 
 def _try(desk: Desk, links: Links, now: datetime, row: Mapping[str, Any], rung: str) -> None:
@@ -255,7 +255,7 @@ class _Mails:
         self.left: list[Telling] = []
         self.messages: list[NewMessage] = []
         self.claims: list[tuple[Telling, str]] = []
-        self.todays = outbox.standing(desk.tx, {_day(each.to.id, now) for each in self.day})
+        self.todays = unsent.standing(desk.tx, {_day(each.to.id, now) for each in self.day})
         self.told = _open_items(desk.tx, _waiting(self.todays))
         if careful:
             _leave_out(desk, links, now, self.told)
@@ -295,7 +295,7 @@ class _Mails:
 
     def _rewritten(self, person: Addressee, message: str, tellings: Iterable[Telling]) -> bool:
         items = [*self.told.get(message, ()), *((each.row, each.rung) for each in tellings)]
-        return outbox.rewrite(self.desk.tx, message, *_worded(self.letters, person, items))
+        return unsent.rewrite(self.desk.tx, message, *_worded(self.letters, person, items))
 
     def _message(self, person: Addressee, key: str, tellings: Iterable[Telling]) -> str:
         items = [(each.row, each.rung) for each in tellings]
@@ -328,7 +328,7 @@ def _by_person(tellings: Iterable[Telling]) -> Iterator[tuple[Addressee, list[Te
     yield from ((each[0].to, each) for each in found.values())
 
 
-def _waiting(todays: Mapping[str, outbox.Standing]) -> list[str]:
+def _waiting(todays: Mapping[str, unsent.Standing]) -> list[str]:
     return [each.id for each in todays.values() if each.is_waiting]
 
 

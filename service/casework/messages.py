@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, true
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.outbox import MESSAGES, Status, Wanted
 from service.access import Act, Caller
 from service.casework import audit
@@ -79,7 +79,7 @@ def retry(desk: Desk, act: Act, message_id: str, attempts: int) -> dict[str, Any
     row = read(desk.tx, act.caller, message_id)
     if row["attempts"] != attempts:
         raise VersionStale(version=row["attempts"])
-    if not outbox.retry(desk.tx, message_id, act.at):
+    if not unsent.retry(desk.tx, message_id, act.at):
         raise MessageSent
     newest = desk.tx.execute(
         select(func.max(_AUDIT.c.version)).where(_AUDIT.c.subject_type == "message", _AUDIT.c.subject_id == message_id)

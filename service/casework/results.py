@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, select
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.outbox import MESSAGES, NewMessage
 from service.casework import addressees, correspondence
 from service.casework.addressees import Addressee, Directory
@@ -144,7 +144,7 @@ def _take_back(tx: Connection, overtaken: Sequence[tuple[str, int]]) -> frozense
     if not overtaken:
         return frozenset()
     tx.execute(_MARK, [{"told_by": message, "at_version": version} for message, version in overtaken])
-    return outbox.cancel(tx, [message for message, _ in overtaken])
+    return unsent.cancel(tx, [message for message, _ in overtaken])
 
 
 def _has_heard(row: Mapping[str, Any], taken_back: frozenset[str]) -> bool:
@@ -156,7 +156,7 @@ def _has_heard(row: Mapping[str, Any], taken_back: frozenset[str]) -> bool:
 def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> None:
     if messages:
         tx.execute(ROWS.update().where(ROWS.c.message.in_(messages)).values(taken_back_by=None))
-        outbox.let_go(tx, messages, now)
+        unsent.let_go(tx, messages, now)
 
 
 def _correction(tx: Connection, event: Event, row: Mapping[str, Any]) -> _Letter:
@@ -182,7 +182,7 @@ def stop_overtaken(tx: Connection, now: datetime) -> None:
     """Cancel what would leave now and was taken back while it was being sent, by a sender that was lost."""
     told = select(MESSAGES.c.id).join(ROWS, ROWS.c.message == MESSAGES.c.id)
     if ids := list(tx.execute(told.where(outbox.is_due(now), ROWS.c.taken_back_by.is_not(None))).scalars()):
-        outbox.cancel(tx, ids)
+        unsent.cancel(tx, ids)
 
 
 def readdress(desk: Desk, now: datetime) -> None:
@@ -192,7 +192,7 @@ def readdress(desk: Desk, now: datetime) -> None:
     for row in desk.tx.execute(orphaned).all():
         stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == row.case_id)).mappings().one())
         for to in _officers(desk, stands.case)[:1]:
-            outbox.redirect(desk.tx, [row.message], to.email, to.name)
+            unsent.redirect(desk.tx, [row.message], to.email, to.name)
             desk.tx.execute(ROWS.update().where(ROWS.c.message == row.message).values(recipient=to.id))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.channels.choose import choose
 from notifications.channels.outgoing import Outgoing
 from notifications.delivery import MOST_ATTEMPTS, STALE_AFTER, Delivered, deliver, next_attempt
@@ -352,7 +352,7 @@ def test_after_three_days_a_message_has_failed_where_officers_see_it_and_may_be_
     stored = row(db, new.id)
     assert (stored["status"], stored["attempts"], channel.tried) == ("failed", MOST_ATTEMPTS, MOST_ATTEMPTS)
     with db.transaction() as tx:
-        assert outbox.retry(tx, new.id, last)
+        assert unsent.retry(tx, new.id, last)
     assert run(db, Recorded(), last) == Delivered(sent=1)
 
 

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import insert, text
 
-from notifications import outbox
+from notifications import outbox, unsent
 from notifications.outbox import MESSAGES, Channel, NewMessage, Status, Wanted
 from service.storage.db import Database
 from tests.notifications.conftest import NOW
@@ -204,7 +204,7 @@ def test_each_channel_has_its_own_next_instant(db: Database, message: Make) -> N
         outbox.claim(tx, NOW, "a", 1, Channel.WEBHOOK)
     assert [due(), due(Channel.EMAIL), due(Channel.WEBHOOK)] == [NOW + HOUR, NOW + HOUR, NOW + 2 * HOUR]
     with db.transaction() as tx:
-        outbox.cancel(tx, [mail.id])
+        unsent.cancel(tx, [mail.id])
     assert [due(), due(Channel.EMAIL), due(Channel.WEBHOOK)] == [NOW + 2 * HOUR, None, NOW + 2 * HOUR]
 
 
@@ -266,7 +266,7 @@ def test_only_what_has_not_left_is_tried_anew(db: Database, message: Make, statu
     put(db, new)
     with db.transaction() as tx:
         tx.execute(MESSAGES.update().values(status=status, attempts=7, next_attempt_at=None))
-        assert outbox.retry(tx, new.id, NOW + HOUR) is may
+        assert unsent.retry(tx, new.id, NOW + HOUR) is may
     stored = row(db, new.id)
     expected = ("pending", 7, NOW + HOUR) if may else (status, 7, None)
     assert (stored["status"], stored["attempts"], stored["next_attempt_at"]) == expected
@@ -277,7 +277,7 @@ def test_only_what_has_not_left_is_cancelled(db: Database, message: Make) -> Non
     put(db, claimed, waiting)
     with db.transaction() as tx:
         outbox.claim(tx, NOW, "a", 1)
-        assert outbox.cancel(tx, [claimed.id, waiting.id]) == {waiting.id}
+        assert unsent.cancel(tx, [claimed.id, waiting.id]) == {waiting.id}
         assert outbox.claim(tx, NOW + HOUR, "a", 9) == []
     again = message(key=waiting.key)
     assert put(db, again) == {again.id}  # its key is free: what it was to tell may be told by another
@@ -344,7 +344,7 @@ def test_what_takes_up_another_is_as_tired_as_the_more_tired_of_both(
     new = message(attempts=3)
     put(db, new)
     with db.transaction() as tx:
-        assert outbox.rewrite(tx, new.id, "digest", {"a": 1}, attempts=taken_up)
+        assert unsent.rewrite(tx, new.id, "digest", {"a": 1}, attempts=taken_up)
         (claimed,) = outbox.claim(tx, NOW, "a", 1)
     assert (claimed.template, claimed.context, claimed.attempts) == ("digest", {"a": 1}, tired + 1)
 
@@ -367,8 +367,8 @@ def test_what_may_have_arrived_never_says_something_else(db: Database, message: 
     with db.transaction() as tx:
         outbox.claim(tx, NOW, "a", 1)
         assert outbox.record_failure(tx, new.id, "a", "broken off", NOW, unsure=unsure)
-        assert outbox.standing(tx, [new.key])[new.key].is_waiting is not unsure
-        assert outbox.rewrite(tx, new.id, "digest", {}) is not unsure
+        assert unsent.standing(tx, [new.key])[new.key].is_waiting is not unsure
+        assert unsent.rewrite(tx, new.id, "digest", {}) is not unsure
     assert row(db, new.id)["template"] == ("reminder" if unsure else "digest")
 
 
@@ -378,8 +378,8 @@ def test_what_does_not_wait_never_says_something_else(db: Database, message: Mak
     put(db, new)
     with db.transaction() as tx:
         tx.execute(MESSAGES.update().values(status=status))
-        assert not outbox.standing(tx, [new.key])[new.key].is_waiting
-        assert not outbox.rewrite(tx, new.id, "digest", {})
+        assert not unsent.standing(tx, [new.key])[new.key].is_waiting
+        assert not unsent.rewrite(tx, new.id, "digest", {})
     assert row(db, new.id)["template"] == "reminder"
 
 
@@ -391,8 +391,8 @@ def test_what_was_taken_back_is_let_go_unless_it_may_have_arrived(db: Database, 
         outbox.claim(tx, NOW, "a", 2)
         outbox.record_failure(tx, new.id, "a", "broken off", NOW, unsure=unsure)
         outbox.record_failure(tx, other.id, "a", "refused", None)
-        outbox.cancel(tx, [new.id])
-        outbox.let_go(tx, [new.id, other.id], NOW + HOUR)
+        unsent.cancel(tx, [new.id])
+        unsent.let_go(tx, [new.id, other.id], NOW + HOUR)
     assert (row(db, new.id)["status"], row(db, new.id)["next_attempt_at"]) == (
         ("cancelled", None) if unsure else ("pending", NOW + HOUR)
     )
@@ -407,7 +407,7 @@ def test_another_address_holds_for_what_is_being_sent_and_what_is_sent_says_wher
     with db.transaction() as tx:
         claimed = {each.id: each for each in outbox.claim(tx, NOW, "a", 3)}
         outbox.record_sent(tx, claimed[sent.id], NOW, subject="s", text="t", html=None)
-        outbox.redirect(tx, [lost.id, slow.id, sent.id, waiting.id], "new@b.example", "张三")
+        unsent.redirect(tx, [lost.id, slow.id, sent.id, waiting.id], "new@b.example", "张三")
         outbox.record_sent(tx, claimed[slow.id], NOW, subject="s", text="t", html=None)
         assert outbox.release_stale(tx, NOW + HOUR, HOUR, 9) == 1
         again = outbox.claim(tx, NOW + HOUR, "b", 9)
@@ -424,8 +424,8 @@ def test_only_what_waits_is_held_and_with_how_often_it_was_tried(db: Database, m
     put(db, claimed, waiting)
     with db.transaction() as tx:
         outbox.claim(tx, NOW, "a", 1)
-        held = outbox.hold(tx, [claimed.id, waiting.id])
-    assert held == {waiting.id: outbox.Held(waiting.id, waiting.key, 2, unsure=False)}
+        held = unsent.hold(tx, [claimed.id, waiting.id])
+    assert held == {waiting.id: unsent.Held(waiting.id, waiting.key, 2, unsure=False)}
 
 
 @pytest.mark.parametrize("db", ["postgres"], indirect=True)  # SQLite has one writer at a time: the second waits
@@ -437,7 +437,7 @@ def test_what_somebody_is_claiming_is_not_waited_for_and_what_is_held_is_not_cla
     with db.transaction() as one, db.transaction() as two:
         two.execute(text("SET LOCAL lock_timeout = '2s'"))  # waits for nobody, else fails
         assert [each.id for each in outbox.claim(one, NOW, "a", 1)] == [first.id]
-        assert outbox.hold(two, [first.id, second.id]).keys() == {second.id}
+        assert unsent.hold(two, [first.id, second.id]).keys() == {second.id}
         assert outbox.claim(one, NOW, "a", 9) == []
 
 
@@ -446,7 +446,7 @@ def test_what_is_put_aside_waits_and_says_why_unless_it_is_under_way(db: Databas
     put(db, claimed, waiting, other)
     with db.transaction() as tx:
         outbox.claim(tx, NOW, "a", 1)
-        outbox.put_aside(tx, [claimed.id, waiting.id], "no\x00" + "x" * 2000, NOW + 2 * HOUR)
+        unsent.put_aside(tx, [claimed.id, waiting.id], "no\x00" + "x" * 2000, NOW + 2 * HOUR)
         assert [each.id for each in outbox.claim(tx, NOW + HOUR, "a", 9)] == [other.id]
     assert row(db, waiting.id)["last_error"] == "no\ufffd" + "x" * 997
     stored = row(db, claimed.id)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from notifications import outbox
+from notifications import outbox, unsent
 from service.access import Act, Caller
 from service.casework import publishing
 from service.casework.desk import Desk
@@ -120,14 +120,14 @@ def test_a_decision_that_a_sender_claims_while_it_is_taken_back_is_corrected(
     line["enterprise"]["contact"]["email"] = "boss@example.org"
     case = world.call(OFFICER, "POST", "/cases", line).json()["id"]
     world.accepted(case)
-    cancel, claimed = outbox.cancel, []
+    cancel, claimed = unsent.cancel, []
 
     def too_late(tx: Any, ids: Any) -> frozenset[str]:
         with world.running.db.transaction() as sender:
             claimed.extend(outbox.claim(sender, world.now(), "sender", 100))
         return cancel(tx, ids)
 
-    monkeypatch.setattr(outbox, "cancel", too_late)
+    monkeypatch.setattr(unsent, "cancel", too_late)
     world.moved(f"second officer {ZHENGZHOU}", case, "correct", reason="误录")
     monkeypatch.undo()
     assert len(claimed) == 1
