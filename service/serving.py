@@ -1,5 +1,6 @@
 """Serving: the sockets and the processes of one `jinji serve`."""
 
+import ctypes
 import fcntl
 import gc
 import multiprocessing
@@ -25,6 +26,8 @@ from service.storage.db import Database
 # Each process keeps so many connections at once, and an idle one so long.
 _MOST_CONNECTIONS = 2000
 _IDLE_SECONDS = 5
+# mallopt(3): how many heaps the threads of a process share. One for each thread would keep what each has given back.
+_M_ARENA_MAX, _HEAPS = -8, 2
 _log = structlog.get_logger(__name__)
 
 
@@ -96,6 +99,7 @@ def configured(process: Running) -> uvicorn.Config:
 
 def serve(process: Running, listening: socket.socket) -> None:
     """Serve in this process until SIGTERM or SIGINT."""
+    _share_heaps()
     config = configured(process)
     _log.info(
         "serving", host=process.settings.host, port=process.settings.port, clock=process.clock.mode,
@@ -107,6 +111,11 @@ def serve(process: Running, listening: socket.socket) -> None:
     gc.set_threshold(20_000, 10, 50)
     with suppress(KeyboardInterrupt):  # it has shut down in order before it passes the signal on
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _share_heaps() -> None:
+    with suppress(AttributeError, OSError):  # of glibc alone; other libraries share theirs as they are
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
 
 
 def serve_many(settings: Settings, workers: int) -> bool:

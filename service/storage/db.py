@@ -23,6 +23,8 @@ _CONNECTIONS, _MORE_CONNECTIONS = 12, 4
 # leaves one for each connection, so that who only reads finds a thread.
 _MOST_WRITERS = 64
 THREADS = _MOST_WRITERS + _CONNECTIONS + _MORE_CONNECTIONS
+# Pages that a connection of SQLite keeps, in KiB: the system keeps the file in its own cache, once for all of them.
+_PAGES_KIB = 512
 _DRIVERS = ("sqlite", "postgresql+psycopg")
 # PostgreSQL: deadlock, serialization failure, lock not available. SQLite says "database is locked".
 _BUSY = frozenset({"40P01", "40001", "55P03"})
@@ -127,7 +129,7 @@ def _parsed(url: str) -> URL:
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself: see _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{_PAGES_KIB}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
