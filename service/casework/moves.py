@@ -21,7 +21,7 @@ from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
-from service.storage.tables import CaseRow, NoticeEntryRow, Objection, table
+from service.storage.tables import CaseRow, Objection, table
 from workflows.case import Case, dump
 from workflows.events import read_data
 from workflows.facts import Actor, Facts
@@ -31,7 +31,7 @@ from workflows.obligations import stage_due_at
 from workflows.programme import Event, Role
 from workflows.text import Reason, Text, listed, quoted
 
-_CASES, _OBJECTIONS, _ENTRIES = table(CaseRow), table(Objection), table(NoticeEntryRow)
+_CASES, _OBJECTIONS = table(CaseRow), table(Objection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def _facts_of(
     rested_on = None
     notice_id = None
     open_objections = 0
-    if "open_objections" in needed and case.notice is not None:
+    if "open_objections" in needed:
         open_objections = _open_objections(desk.tx, case)
     if event is not None and event.kind == "publish":
         notice_id = notice or desk.chance.id(act.at)
@@ -240,7 +240,7 @@ def _facts_of(
         before = _before_last_event(desk.tx, stands)
     if "rested_on" in needed:
         programme = desk.lifecycle(case.programme, case.programme_version).programme
-        rested_on = filings.resting_on(desk, programme, stands)
+        rested_on = filings.resting_on(desk, programme, stands) or _objected_since(desk.tx, case)
     return Facts(
         case=case,
         actor=Actor(act.caller.name, act.caller.role),
@@ -255,17 +255,30 @@ def _facts_of(
 
 
 def _open_objections(tx: Connection, case: Case) -> int:
-    assert case.notice is not None
-    of_the_entry = (_OBJECTIONS.c.case_id == case.id) & (_OBJECTIONS.c.notice == case.notice.id)
-    return int(tx.execute(select(func.count()).where(of_the_entry, _OBJECTIONS.c.state == "open")).scalar_one())
+    """How many objections to the case wait for their decision, whichever notice they were lodged in."""
+    of_it = (_OBJECTIONS.c.case_id == case.id) & (_OBJECTIONS.c.state == "open")
+    return int(tx.execute(select(func.count()).where(of_it)).scalar_one())
+
+
+def _objected_since(tx: Connection, case: Case) -> Text | None:
+    """What the public said to the case's last event or decided since stands upon it: an objection to the publication, or
+    one that was found to be right."""
+    last = case.last_event
+    if last is None:
+        return None
+    if last.kind == "publish" and _open_objections(tx, case):
+        return Text("对该公示的异议尚未处理，先作出决定", "an objection to the publication is to be decided first")
+    upheld = (_OBJECTIONS.c.state == "upheld") & (_OBJECTIONS.c.decided_at >= last.at)
+    if tx.execute(select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == case.id, upheld).limit(1)).scalar():
+        return Text("此后公示异议经核查属实", "an objection has been upheld since")
+    return None
 
 
 def _since(tx: Connection, due_at: datetime, now: datetime, stands: Standing) -> datetime:
     """Since when nothing stood against what became due: not before the case changed last, nor its last objection was decided."""
     instants: list[datetime | None] = [due_at, stands.row["head_at"]]
-    if stands.case.notice is not None:
-        of_the_entry = (_OBJECTIONS.c.case_id == stands.case.id) & (_OBJECTIONS.c.notice == stands.case.notice.id)
-        instants.append(tx.execute(select(func.max(_OBJECTIONS.c.decided_at)).where(of_the_entry)).scalar())
+    of_it = _OBJECTIONS.c.case_id == stands.case.id
+    instants.append(tx.execute(select(func.max(_OBJECTIONS.c.decided_at)).where(of_it)).scalar())
     return min(now, max(instant for instant in instants if instant is not None))
 
 
@@ -440,11 +453,6 @@ def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) ->
 
 def due(now: datetime) -> ColumnElement[bool]:
     """The condition under which the scheduler has something to do with a row of `cases` at the aware instant `now`."""
-    waits = (
-        select(_OBJECTIONS.c.id)
-        .join(_ENTRIES, (_ENTRIES.c.notice == _OBJECTIONS.c.notice) & (_ENTRIES.c.case_id == _OBJECTIONS.c.case_id))
-        .where(_OBJECTIONS.c.case_id == _CASES.c.id, _OBJECTIONS.c.state == "open", _ENTRIES.c.left_as.is_(None))
-        .exists()
-    )
+    waits = select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == _CASES.c.id, _OBJECTIONS.c.state == "open").exists()
     condition: ColumnElement[bool] = (_CASES.c.due_at <= now) & ~waits
     return condition

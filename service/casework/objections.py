@@ -164,18 +164,15 @@ def _shown(tx: Connection, caller: Caller, rows: list[dict[str, Any]]) -> list[d
 def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: bool, finding: str) -> dict[str, Any]:
     """Decide an objection; upheld, the case is rejected in the same transaction.
 
-    Other open objections to the same entry are upheld with it, their reasons being findings 2, 3, … A case that has ended
-    meanwhile (disqualified, withdrawn) stays as it is. Raises NotFound, VersionStale, ObjectionDecided, EventRefused (a
-    person who took part), NoticeOver (upheld after the case has left that notice and gone on).
+    Other open objections to the case are upheld with it, their reasons being findings 2, 3, … A case that has left the
+    notice meanwhile (disqualified, withdrawn, listed anew) stays as it is. Raises NotFound, VersionStale, ObjectionDecided,
+    EventRefused (a person who took part).
     """
     seen = read(desk.tx, act.caller, objection_id)
     locked = WITH_SITE.where(_CASES.c.id == seen["case_id"]).with_for_update(of=_CASES)
     stands = standing(desk.tx.execute(locked).mappings().one())
     rows = desk.tx.execute(
-        select(_OBJECTIONS)
-        .where(_OBJECTIONS.c.notice == seen["notice"], _OBJECTIONS.c.case_id == seen["case_id"])
-        .order_by(_OBJECTIONS.c.id)
-        .with_for_update()
+        select(_OBJECTIONS).where(_OBJECTIONS.c.case_id == seen["case_id"]).order_by(_OBJECTIONS.c.id).with_for_update()
     ).mappings()
     objections = {row["id"]: dict(row) for row in rows}
     objection = objections[objection_id]
@@ -189,7 +186,7 @@ def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: boo
     )
     if upheld:
         ids = [objection_id, *(row["id"] for row in others)]
-        _uphold(desk, act, stands, seen["notice"], ids, [finding, *(row["reasons"] for row in others)])
+        _uphold(desk, act, stands, ids, [finding, *(row["reasons"] for row in others)])
     decided = _record(desk, act, objection, upheld=upheld, finding=finding)
     taken_along = [_record(desk, act, row, upheld=True, finding=row["reasons"], with_=objection_id) for row in others]
     owes = [owed_for(desk, row, stands.case) for row in (decided, *taken_along)]
@@ -223,14 +220,10 @@ def _require_no_part(desk: Desk, act: Act, stands: Standing, until: datetime) ->
         )
 
 
-def _uphold(
-    desk: Desk, act: Act, stands: Standing, notice_id: str, objection_ids: list[str], findings: list[str]
-) -> None:
+def _uphold(desk: Desk, act: Act, stands: Standing, objection_ids: list[str], findings: list[str]) -> None:
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
-    if stands.case.notice is None or stands.case.notice.id != notice_id:
-        if lifecycle.programme.state_by_id[stands.case.state].final:
-            return
-        raise NoticeOver
+    if stands.case.notice is None:
+        return  # it has ended, or begun anew and has to pass everything again
     event = lifecycle.programme.event_of_kind("uphold_objection")
     if event is None:
         raise NotFound

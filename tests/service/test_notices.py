@@ -275,17 +275,45 @@ def test_an_upheld_objection_sends_the_case_back_and_takes_the_open_ones_with_it
 
 
 def test_an_objection_to_a_case_that_has_ended_meanwhile_may_be_upheld_and_moves_nothing(world: World) -> None:
-    ended, gone_on = _ready(world, 2)
-    world.call(OFFICER, "POST", "/notices", {"cases": _items(world, ended, gone_on)})
-    right, left = _object(world, ended, "弄虚作假"), _object(world, gone_on, "夜间冒烟")
+    case = world.listed()
+    world.published(case)
+    right = _object(world, case, "弄虚作假")
     data = {"violation": "弄虚作假", "decided_on": "2024-09-03", "document": "豫环〔2024〕1号"}
-    world.moved(OFFICER, ended, "disqualify", data)
-    decided = _decide(world, right, upheld=True, finding="属实，已取消资格")
+    world.moved(OFFICER, case, "disqualify", data)
+    decided = _decide(world, right, upheld=True, finding="属实，已取消资格", who="second of the province")
     assert (decided.status_code, decided.json()["state"]) == (200, "upheld")
-    assert world.case(ended)["state"] == "disqualified"
-    world.moved(SECOND, gone_on, "correct", reason="误公示")
-    refused = _decide(world, left, upheld=True, finding="属实", who="second of the province")
-    assert (refused.status_code, refused.json()["code"]) == (409, "notice_over")
+    assert world.case(case)["state"] == "disqualified"
+    # The public was right: nobody makes as if the case had stayed in its notice.
+    assert world.refused(SECOND, case, "correct", reason="误录") == {"rested_on"}
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
+
+
+def test_a_publication_to_which_somebody_objects_is_not_corrected_before_that_is_decided(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    objection = _object(world, case)
+    assert world.refused(SECOND, case, "correct", reason="误公示") == {"rested_on"}
+    assert _decide(world, objection, upheld=False, who="second of the province").status_code == 200
+    assert world.moved(SECOND, case, "correct", reason="误公示")["state"] == "spot_checked"
+
+
+@pytest.mark.parametrize("upheld", [True, False])
+def test_an_objection_follows_a_case_that_leaves_and_is_published_again(world: World, *, upheld: bool) -> None:
+    case = world.listed()
+    world.published(case)
+    objection = _object(world, case, "夜间冒烟")
+    world.moved(OFFICER, case, "withdraw", reason="放弃")
+    world.moved(OFFICER, case, "relist", reason="再次申请")
+    world.published(case)
+    other = _object(world, case, "台账不实")
+    world.at("2024-09-12")
+    assert world.case(case)["state"] == "published"  # its notice is over, and the objections are open
+    assert _decide(world, other, upheld=False, who="second of the province").status_code == 200
+    world.at("2024-09-13")
+    assert world.case(case)["state"] == "published"
+    assert _decide(world, objection, upheld=upheld, who="second of the province").status_code == 200
+    world.at("2024-09-14")
+    assert world.case(case)["state"] == ("rejected" if upheld else "recognised")
     assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
 
 
