@@ -217,7 +217,8 @@ def programme_group() -> None:
 def check_programme(file: Path) -> None:
     """List every problem of a programme file."""
     programme, _ = _programme_in(file)
-    click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems")
+    draft = "; a draft, which cannot be published" if programme.draft else ""
+    click.echo(f"{programme.id} version {programme.version}: {len(programme.events)} events, no problems{draft}")
 
 
 def _programme_in(file: Path) -> tuple[Programme, str]:

@@ -199,6 +199,14 @@ class Case:
     reviewed_by: tuple[str, ...] = ()
     inspected_by: tuple[str, ...] = ()
     last_event: LastEvent | None = None
+    lapsed_after: LastEvent | None = None
+
+    @property
+    def to_correct(self) -> LastEvent | None:
+        """The event that a correction would undo: the last; of a lapse, the refusal upon which it came and with which it falls."""
+        last, before = self.last_event, self.lapsed_after
+        is_of_refusal = last is not None and last.kind == "lapse" and before is not None and before.kind == "reject"
+        return before if is_of_refusal else last
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -263,6 +263,10 @@ def _relist(ask: Ask) -> Changes:
     return {**_OF_ONE_ATTEMPT, "listed_at": ask.facts.now}
 
 
+def _lapse(ask: Ask) -> Changes:
+    return {"lapsed_after": ask.case.last_event}
+
+
 def _disqualify(ask: Ask) -> Changes:
     data: Disqualifying = ask.data
     return {"disqualification": Disqualification(data.violation, data.decided_on, data.document), "notice": None}
@@ -297,7 +301,7 @@ EFFECTS: Mapping[str, Callable[[Ask], Changes]] = {
     "uphold_objection": _uphold_objection,
     "recognise": _recognise,
     "resubmit": _resubmit,
-    "lapse": _nothing,
+    "lapse": _lapse,
     "withdraw": _leave,
     "relist": _relist,
     "disqualify": _disqualify,

@@ -5,7 +5,7 @@ the parts that the form's columns tell of: a plan that stands, an acceptance of 
 column of another programme) stays empty.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -40,6 +40,16 @@ class SiteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What an enterprise asked for on account of a case, and the answer; the instants are aware."""
+
+    text: str
+    received_at: datetime
+    answer: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Others:
     """The unit's other filings of the same form, where it has several batches (P4).
 
@@ -60,6 +70,7 @@ class _Line:
     others: Others
     case: Case
     site: SiteFacts
+    needs: Sequence[Need] = ()
     measure: Measure | None = None
     report: Report | None = None
 
@@ -74,10 +85,15 @@ def columns_of(programme: Programme, form: Form) -> tuple[Column, ...]:
 
 
 def rows(
-    programme: Programme, filing: Filing, cases: Iterable[tuple[Case, SiteFacts]], others: Others = _NO_OTHERS
+    programme: Programme,
+    filing: Filing,
+    cases: Iterable[tuple[Case, SiteFacts]],
+    others: Others = _NO_OTHERS,
+    needs: Mapping[str, Sequence[Need]] | None = None,
 ) -> list[Row]:
     """The rows of a filing: of each, the JSON value of every column by its id, and the `case` it is of; in the order given.
 
+    `needs` by case, in the order of receipt.
     Where the form tells of acceptances, also `accepted_at`: a case may be accepted anew. Those who have left (withdrawn,
     disqualified) are left out.
     """
@@ -87,7 +103,7 @@ def rows(
         line
         for case, site in cases
         if not _has_left(programme, case)
-        for line in _LINES[form.row](form, _Line(programme, filing, others, case, site))
+        for line in _LINES[form.row](form, _Line(programme, filing, others, case, site, (needs or {}).get(case.id, ())))
     )
     return [
         {
@@ -125,6 +141,11 @@ def _has_one_of(form: Form, columns: frozenset[str]) -> bool:
 def tells_of_plans(form: Form) -> bool:
     """Whether a form has rows of plans, one for each case that has one."""
     return _has_one_of(form, _OF_PLANS)
+
+
+def tells_of_needs(form: Form) -> bool:
+    """Whether a form has a column of what the enterprises asked for, and of the answers."""
+    return form.row == "case_month" and _has_one_of(form, frozenset({"needs"}))
 
 
 def tells_of_acceptances(form: Form) -> bool:
@@ -227,6 +248,22 @@ def _measures(line: _Line) -> str:
     return "\n".join(f"{_cell_of(kinds, each.kind)}｜{each.title}｜{each.due_on}" for each in line.case.measures)
 
 
+def _needs(line: _Line) -> str | None:
+    """What was received in the month, each with its answer, one on a line."""
+    of_month = (each for each in line.needs if f"{legal_day(each.received_at):%Y-%m}" == line.filing.period)
+    return "\n".join(_need(each) for each in of_month) or None
+
+
+def _need(need: Need) -> str:
+    answered_on = need.answered_at and legal_day(need.answered_at)
+    answered = f"答复（{answered_on}）：{_flat(need.answer or '')}" if answered_on else "尚未答复"
+    return f"{legal_day(need.received_at)} {_flat(need.text)}；{answered}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _reviewers(line: _Line) -> Any:
     """Who reviewed; on the fast track nobody did, and the cell says so."""
     event = line.programme.event_of_kind("fast_track")
@@ -291,6 +328,7 @@ _READS: Mapping[str, Mapping[str, Read]] = {
         **{name: _at(f"report.{name}") for name in (
             "month", "assessed_on", "assessors", "done", "problems", "delayed", "next", "conclusion",
         )},
+        "needs": _needs,
         "measures_total": lambda line: len(line.case.measures),
     },
     "site": {

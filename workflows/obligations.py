@@ -339,8 +339,13 @@ def span_of(programme: Programme, kind: str, id_: str, subject: str) -> Span | N
     return {"answer": spans.answer, "objection": spans.objection, "notice": spans.notice}.get(kind)
 
 
-def why(span: Span | None, calendar: Calendar, due_on: date) -> Text:
-    """How a day comes about, in a sentence: counted by a span, or given."""
+def why(span: Span | None, calendar: Calendar, due_on: date, counted_to: date | None = None) -> Text:
+    """How a day comes about, in a sentence: counted by a span (`counted_to`: to where it leads), or given."""
+    if span is not None and counted_to is not None and counted_to < due_on:
+        return Text(
+            f"自起算日起 {span.working_days} 个工作日至 {counted_to}，早于原定期限，以原定期限 {due_on} 24:00 为准",
+            f"{span.working_days} working days lead to {counted_to}, before the plan's own day, which holds: {due_on}, 24:00",
+        )
     if span is not None:
         return Text(
             f"{span.working_days} 个工作日，起算当日不计，至最后一个工作日 24:00",

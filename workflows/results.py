@@ -23,7 +23,9 @@ _CLOSED = Text("本年度不再受理，可在下一年度行动中申请", "not
 _AGAIN = Text("逐条整改并答复，由填报单位再次报送", "put right and answer each finding; your unit submits you again")
 _ASK_UNIT = Text("向填报单位了解情况", "ask your unit about it")
 
-# By the kind of event; all others are the unit's to explain.
+_NOT_PASSED = "spot_check, not passed"
+
+# By the kind of event (`told_as`); all others are the unit's to explain.
 TO_ENTERPRISE: Mapping[str, Result] = {
     "accept": Result(
         Text("【通过验收】", "[Accepted]"), Text("贵单位已通过验收。", "Your site has passed its acceptance."), _AWAIT,
@@ -70,6 +72,22 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         Text("贵单位已通过省级复核。", "Your site has passed the province's check."),
         Text("等待公示", "await the publication"), is_applied_for=False,
     ),
+    _NOT_PASSED: Result(
+        Text("【复核发现问题】", "[Findings of the check]"),
+        Text(
+            "省级复核发现下列问题，随后作出决定（责令整改或不予通过）。",
+            "The province's check found what stands below; what follows (to be put right, or not passed) is decided next.",
+        ),
+        Text("先行整改，等待省级决定", "begin to put it right and await the province's decision"), with_findings=True,
+    ),
+    "withdraw": Result(
+        Text("【退出】", "[Withdrawn]"),
+        Text(
+            "贵单位已退出本年度培育清单，此前告知的决定不再有效。",
+            "Your site has left this year's list; what you were told of its case holds no longer.",
+        ),
+        _ASK_UNIT,
+    ),
     "lapse": Result(
         Text("【未获认定】", "[Lapsed]"),
         Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."),
@@ -115,6 +133,15 @@ TO_UNIT: Mapping[str, Result] = {
         Text("下列企业已被取消资格。", "This enterprise has lost its eligibility."),
         Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"),
     ),
+    _NOT_PASSED: Result(
+        Text("【复核发现问题】", "[Findings of the check]"),
+        Text(
+            "省级复核发现下列企业的问题，随后作出决定（责令整改或不予通过）。",
+            "The province's check of this enterprise found what stands below; what follows is decided next.",
+        ),
+        Text("督促企业先行整改，等待省级决定", "see that it begins to put it right, and await the province's decision"),
+        with_findings=True,
+    ),
     "spot_check": Result(
         Text("【通过复核】", "[Check passed]"),
         Text("下列企业已通过省级复核。", "This enterprise has passed the province's check."),
@@ -134,16 +161,21 @@ TO_UNIT: Mapping[str, Result] = {
 # What a case owes after a decision, by whose day something is to be done.
 TERMS = ("resubmission", "re_review")
 # Whose reason is told; of the others it stands in the findings, or there is none.
-WITH_REASON = ("return_plan", "reject", "order_rectification", "correct")
-# After these nobody has to act on what was decided before, and nothing is decided by them.
+WITH_REASON = ("return_plan", "reject", "order_rectification", "withdraw", "correct")
+# After these nobody has to act on what was decided before, and nothing is decided by them: of a withdrawal only an
+# enterprise is told that has heard of a decision before.
 OVERTAKES = frozenset({"resubmit", "withdraw"})
 
 
-def decides(kind: str, case: Case) -> bool:
-    """Whether somebody is told of an event: of a check only where it was passed, as what else it found is decided on then."""
-    if kind == "spot_check":
-        return case.check is not None and case.check.result == "passed"
-    return kind in TO_ENTERPRISE or kind in TO_UNIT
+def told_as(kind: str, case: Case) -> str:
+    """Under which name an event of this kind, the case's last, is put into words."""
+    is_passed = kind != "spot_check" or (case.check is not None and case.check.result == "passed")
+    return kind if is_passed else _NOT_PASSED
+
+
+def decides(kind: str) -> bool:
+    """Whether somebody is told of every event of this kind."""
+    return kind not in OVERTAKES and (kind in TO_ENTERPRISE or kind in TO_UNIT)
 
 
 def what_next(result: Result, *, has_term: bool) -> Text:

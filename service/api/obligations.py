@@ -121,6 +121,7 @@ def explain_obligation(
         reached = obligations.ladder_of(row, programme, desk.calendar, now)
         told = obligations.told_of(tx, obligation_id)
         span = rules.span_of(programme, row["kind"], row["id"], row["subject"])
+        counted_to = desk.calendar.add(legal_day(row["since"]), span.working_days).due_on if span else None
         walked = desk.calendar.explain(legal_day(row["since"]), span.working_days).days if span else ()
         content = {
             "obligation": _shown(desk, row, now, here.language),
@@ -128,7 +129,7 @@ def explain_obligation(
             "days": [
                 {"date": day.on, "kind": day.kind, "counted": day.counted, "number": day.number} for day in walked
             ],
-            "why": rules.why(span, desk.calendar, row["due_on"]).get(here.language),
+            "why": rules.why(span, desk.calendar, row["due_on"], counted_to).get(here.language),
             "readings": [each.text.get(here.language) for each in programme.readings if each.clause == row["clause"]],
             "rungs": _rungs(row, reached, told),
         }

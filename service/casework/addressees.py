@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from service.casework import contacts, private
 from service.casework.desk import Desk
 from service.storage.tables import Enterprise, table
+from workflows.persons import folded
 from workflows.programme import Programme
 
 _SITES = table(Enterprise)
@@ -42,6 +43,7 @@ class Directory:
             for unit, people in found.items()
         }  # fmt: skip
         self._handlers = {to.id: to for people in self._by_unit.values() for _, to in people}
+        self._by_unit = {unit: _each_once(people) for unit, people in self._by_unit.items()}
         self.names = {id_.removeprefix("contact:"): to.name for id_, to in self._handlers.items()}
         self._sites = sites(desk.tx, {row["enterprise"] for row in rows if row["enterprise"]})
 
@@ -77,6 +79,14 @@ class Directory:
 
     def _with_duty(self, unit: str, duty: str) -> list[Addressee]:
         return [to for each, to in self._by_unit.get(unit, ()) if each == duty]
+
+
+def _each_once(people: Iterable[tuple[str, Addressee]]) -> list[tuple[str, Addressee]]:
+    """Who was entered twice in one duty is told once."""
+    found: dict[tuple[str, str, str], tuple[str, Addressee]] = {}
+    for duty, to in people:
+        found.setdefault((duty, folded(to.name), to.email.lower()), (duty, to))
+    return list(found.values())
 
 
 def sites(tx: Connection, ids: set[str]) -> dict[str, list[Addressee]]:

@@ -1,5 +1,6 @@
 """Filings: what a unit hands the province, frozen from its cases as they stand, and sent back where it is wrong (三)."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +17,7 @@ from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, Malformed, NotFound, VersionStale
-from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, UTCDateTime, table
+from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, Request, UTCDateTime, table
 from workflows import forms
 from workflows import obligations as rules
 from workflows.faults import fault
@@ -27,7 +28,7 @@ from workflows.text import Text
 from workflows.working_days import legal_day
 
 _FILINGS, _CASES, _SITES = table(FilingRow), table(CaseRow), table(Enterprise)
-_VERSIONS = table(ProgrammeVersion)
+_VERSIONS, _REQUESTS = table(ProgrammeVersion), table(Request)
 _WITH_CONTACT = WITH_SITE.add_columns(_SITES.c.contact.label("site_contact"))
 _HANDED_IN = ("submitted", "nil")
 OPEN, RETURNED, CLOSED = "open", "returned", "closed"
@@ -204,7 +205,17 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
         ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
         # Only who tells of acceptances has batches (P4); the others need not read what was handed in month by month.
         _others(desk, row) if forms.tells_of_acceptances(form) else forms.Others(),
+        _needs(desk.tx, [each["id"] for each in found]) if forms.tells_of_needs(form) else {},
     )
+
+
+def _needs(tx: Connection, cases: Sequence[str]) -> dict[str, list[forms.Need]]:
+    """What was asked for on account of these cases, in the order of receipt."""
+    found: dict[str, list[forms.Need]] = defaultdict(list)
+    asked = select(_REQUESTS).where(_REQUESTS.c.case_id.in_(cases)).order_by(_REQUESTS.c.received_at, _REQUESTS.c.id)
+    for row in tx.execute(asked):
+        found[row.case_id].append(forms.Need(row.text, row.received_at, row.answer, row.answered_at))
+    return found
 
 
 def _others(desk: Desk, row: Any) -> forms.Others:

@@ -20,8 +20,8 @@ from workflows.events import Listing, read_data
 from workflows.facts import Actor, Facts, Site
 from workflows.faults import fault
 from workflows.lifecycle import Lifecycle, Refused
-from workflows.programme import UNLISTED
-from workflows.text import Reason, Text
+from workflows.programme import UNLISTED, Programme
+from workflows.text import Reason, Text, quoted
 from workflows.working_days import legal_day
 
 _CASES, _SITES = table(CaseRow), table(Enterprise)
@@ -101,6 +101,8 @@ class _Round:
                 (fault("not_found", "unit", "不在您的权限范围内", "not within your scope"),),
             )
         site = self._known_site(item)
+        if site is not None and (held := _held(lifecycle.programme, data, site)):
+            raise Malformed(held)
         if site is not None and (taken := self.taken.get((item.programme, site["id"], data.industry))):
             raise CaseExists(case=taken)
         case = self._decide(item, lifecycle, data, ultra_low, site)
@@ -318,3 +320,20 @@ class _Round:
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _held(programme: Programme, data: Listing, site: Mapping[str, Any]) -> Reason | None:
+    """The fault of a line whose site holds the target already, or one above it, as the ledger says (一, 新增)."""
+    known = programme.grade_by_id.get(site["grade"])
+    target = programme.grade_by_id[data.target_grade]
+    is_reached = known is not None and known.ladder == target.ladder and not programme.is_above(target.id, known.id)
+    if known is None or site["industry"] != data.industry or not is_reached:
+        return None
+    return fault(
+        "target_not_above",
+        "target_grade",
+        f"企业台账所载现等级为{quoted(known.name).zh}，拟提升等级须高于它；台账有误的，先更正台账",
+        f"the ledger has this site at {quoted(known.name).en}, and the target must be above it; if that is wrong, correct "
+        "the ledger first",
+        programme.cites.grades,
+    )

@@ -163,12 +163,12 @@ def _apply(desk: Desk, command: Command, stands: Standing | None, batch: _Batch,
     ):
         raise NotFound
     role = Role.SYSTEM if command.by_service else caller.role
-    if role != Role.SYSTEM:
-        access.require(caller, "cases.move")
     lifecycle = desk.lifecycle(stands.case.programme, stands.case.programme_version)
     event = lifecycle.programme.event_by_name.get(command.event) if isinstance(command.event, str) else None
     if event is not None and role not in event.roles:
         raise NotYourRole.but(caller.role, *event.roles)
+    if role != Role.SYSTEM:
+        access.require(caller, "cases.move")
     if command.verdict is not None:
         raise command.verdict
     if command.versions is None:
@@ -283,9 +283,9 @@ def _since(tx: Connection, due_at: datetime, now: datetime, stands: Standing) ->
 
 
 def _before_last_event(tx: Connection, stands: Standing) -> Case | None:
-    """The case as it stood before its last event, from its history; None where it has only been listed."""
+    """The case as it stood before the event that would be corrected, from its history; None where it has only been listed."""
     rows = _history(tx, stands)
-    before = [row for row in rows if row["version"] < _last_event(rows)["version"]]
+    before = [row for row in rows if row["version"] < _to_correct(stands.case, rows)["version"]]
     return replay(audit.changes_of(before)) if before else None
 
 
@@ -294,9 +294,10 @@ def _history(tx: Connection, stands: Standing) -> list[dict[str, Any]]:
     return [*audit.history(tx, "case", stands.case.id), *stands.entries]
 
 
-def _last_event(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The newest entry of a case that is an event and no amendment by hand."""
-    return next(row for row in reversed(history) if row["action"] != "amend")
+def _to_correct(case: Case, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The newest entry of a case that is the event which a correction would undo."""
+    assert case.to_correct is not None
+    return next(row for row in reversed(history) if row["action"] == case.to_correct.event)
 
 
 def offers(desk: Desk, act: Act, stands: Standing) -> tuple[Offer, ...]:
@@ -312,7 +313,7 @@ def _record(
     undone = event.kind == "correct"
     data = command.data
     if undone:
-        data = {**data, "corrects": _last_event(_history(desk.tx, stands))["version"]}
+        data = {**data, "corrects": _to_correct(stands.case, _history(desk.tx, stands))["version"]}
     entry, after = next_entry(desk, act, stands, decision.after, event.name, data, command.reason, undone=undone)
     batch.entries.append(entry)
     batch.owes.update((row["id"], (row, act.at)) for row in after.owes)

@@ -63,7 +63,7 @@ def read(desk: Desk, source: str) -> Programme | None:
     """
     programme = load(source)
     if programme.draft:
-        raise ProgrammeRefused(("draft: it is a draft; look at its dates, then take the line `draft = true` out",))
+        raise ProgrammeRefused(("draft: it is a draft; look at its dates, then write `draft = false`",))
     of_it = _VERSIONS.c.programme == programme.id
     stands = select(_VERSIONS.c.source).where(of_it, _VERSIONS.c.version == programme.version)
     known = desk.tx.execute(stands).scalar()

@@ -23,13 +23,14 @@ from service.casework.standing import WITH_SITE, Standing, standing
 from service.storage.tables import CaseRow, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
-from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, what_next
+from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, told_as, what_next
 from workflows.text import Text
 from workflows.working_days import legal_day
 
 ROWS, _CASES = table(ResultRow), table(CaseRow)
 # Whether anything decided on a case has been told: asked with the case, it spares whoever withdraws or comes again a look.
 IS_TOLD_OF = select(ROWS.c.message).where(ROWS.c.case_id == _CASES.c.id).exists()
+_SITE = "site:"  # so begins who is an enterprise
 # Who decides of a unit's case without it.
 _OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
 
@@ -51,7 +52,7 @@ class Event:
     @property
     def decides(self) -> bool:
         """Whether somebody is told of it."""
-        return decides(self.kind, self.stands.case)
+        return decides(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _rounds(events: Iterable[Event]) -> Iterator[list[Event]]:
 def _tell(desk: Desk, events: Sequence[Event]) -> None:
     known = _known(desk.tx, [event.stands.case.id for event in events])
     mistaken: list[tuple[Event, dict[str, Any]]] = []
+    left: list[dict[str, Any]] = []
     overtaken: list[tuple[str, int]] = []
     after_all: list[str] = []
     for event in events:
@@ -99,14 +101,19 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
         stands = (row for row in told if row["taken_back_by"] is None)
         stale = [row for row in stands if event.decides or row["kind"] != "correct"]
         if event.corrects is not None:
-            stale = [row for row in told if row["version"] == event.corrects]
+            stale = [row for row in told if row["version"] >= event.corrects]
             mistaken += ((event, row) for row in stale)
             after_all += (row["message"] for row in told if row["taken_back_by"] == event.corrects)
+        if event.kind == "withdraw" and stale:
+            left += (row for row in told if row["recipient"].startswith(_SITE))
         overtaken += ((row["message"], event.stands.version) for row in stale)
     taken_back = _take_back(desk.tx, overtaken)
     _tell_after_all(desk.tx, after_all, max(event.stands.row["head_at"] for event in events))
-    letters = [_correction(desk.tx, event, row) for event, row in mistaken if _has_heard(row, taken_back)]
-    letters += _letters(desk, [event for event in events if event.corrects is None])
+    heard = {(row["case_id"], row["recipient"]): (event, row) for event, row in mistaken if _has_heard(row, taken_back)}
+    letters = [_correction(desk.tx, event, row) for event, row in heard.values()]
+    heard_before = {row["case_id"] for row in left if _has_heard(row, taken_back)}
+    told_anew = (event for event in events if event.decides or event.stands.case.id in heard_before)
+    letters += _letters(desk, [event for event in told_anew if event.corrects is None])
     messages = [_message(desk, letter) for letter in letters]
     outbox.enqueue(desk.tx, messages, domain=desk.books.links.domain)
     rows = [
@@ -163,7 +170,7 @@ def _correction(tx: Connection, event: Event, row: Mapping[str, Any]) -> _Letter
     """Whoever has heard of a mistake is told that it was one, and of which."""
     told = tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
     to = Addressee(row["recipient"], row["to_unit"], row["to_recipient_name"], row["to_recipient"], row["to_language"])
-    result = (TO_ENTERPRISE if row["recipient"].startswith("site:") else TO_UNIT)["correct"]
+    result = (TO_ENTERPRISE if row["recipient"].startswith(_SITE) else TO_UNIT)["correct"]
     return _Letter(event, to, result, from_json(told))
 
 
@@ -172,10 +179,11 @@ def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
     sites = addressees.sites(desk.tx, {event.stands.case.enterprise for event in events})
     for event in events:
         case = event.stands.case
-        if event.kind in TO_ENTERPRISE:
-            yield from (_Letter(event, to, TO_ENTERPRISE[event.kind]) for to in sites.get(case.enterprise, ()))
-        if event.kind in TO_UNIT and case.last_event is not None and case.last_event.role in _OTHERS:
-            yield from (_Letter(event, to, TO_UNIT[event.kind]) for to in _officers(desk, case))
+        name = told_as(event.kind, case)
+        if name in TO_ENTERPRISE:
+            yield from (_Letter(event, to, TO_ENTERPRISE[name]) for to in sites.get(case.enterprise, ()))
+        if name in TO_UNIT and case.last_event is not None and case.last_event.role in _OTHERS:
+            yield from (_Letter(event, to, TO_UNIT[name]) for to in _officers(desk, case))
 
 
 def stop_overtaken(tx: Connection, now: datetime) -> None:
@@ -236,7 +244,7 @@ def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any
     return {
         "told_on": today,
         "programme": both(programme.title),
-        "sender": both(programme.province.name),
+        "sender": both(programme.province.name if last.role in _OTHERS else programme.unit_by_code[case.unit].name),
         "tag": both(result.tag),
         "headline": both(result.headline),
         "enterprise": {"zh": name, "en": name},

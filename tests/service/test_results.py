@@ -247,8 +247,23 @@ def test_p6_who_comes_again_or_withdraws_is_not_told_any_more_to_come_again(worl
         world.moved("province", case, "reject", reason="复核未通过")
     world.moved(OFFICER, again, "resubmit", world.resubmission(again), reason="再次报送")
     world.moved(OFFICER, withdrawn, "withdraw", reason="企业申请退出")
-    assert _waiting(world) == set()
-    assert _subjects(world) == ["通过验收", "通过验收"]
+    assert len(_waiting(world)) == 1
+    assert _subjects(world) == ["通过验收", "通过验收", "复核发现问题", "复核发现问题"]
+    world.at("2024-08-12T10:00:00+08:00")
+    assert _subjects(world)[4:] == ["退出"]
+
+
+def test_w2_who_is_withdrawn_is_told_so_with_the_reason_if_it_has_heard_of_a_decision(world: World) -> None:
+    heard, listed = _listed(world), _listed(world)
+    world.accepted(heard)
+    assert _subjects(world) == ["通过验收"]
+    for case in (heard, listed):
+        world.moved(OFFICER, case, "withdraw", reason="企业申请退出")
+    last = _told(world)[-1]
+    assert _subjects(world) == ["通过验收", "退出"]
+    assert "企业申请退出" in last["text"]
+    world.moved(f"second officer {ZHENGZHOU}", heard, "correct", reason="误录")
+    assert _subjects(world) == ["通过验收", "退出", "更正"]
 
 
 def test_several_decisions_of_one_batch_are_told_as_if_they_came_one_by_one(world: World) -> None:
@@ -372,14 +387,43 @@ def test_r1_each_officer_who_heard_of_a_mistake_of_the_provinces_is_told_that_it
         assert said in last["text"]
 
 
-def test_p5_who_passed_the_check_is_told_and_who_did_not_is_told_when_that_is_decided(world: World) -> None:
+@pytest.mark.parametrize("result", ["failed", "rectify"])
+def test_p5_who_was_checked_is_told_at_once_what_was_found_and_then_what_follows(world: World, result: str) -> None:
+    officer = "li@example.org"
+    contact = {"unit": ZHENGZHOU, "duty": "officer", "name": "李工", "email": officer, "language": "zh"}
+    assert world.call("admin", "POST", "/contacts", contact).status_code == 201
     passed, failed = _listed(world), _listed(world)
     for case in (passed, failed):
         world.accepted(case)
     world.at("2024-08-05")
     world.check(passed, "passed")
-    world.check(failed, "failed")
-    assert _subjects(world) == ["通过验收", "通过验收", "通过复核"]
+    world.check(failed, result)
+    assert _subjects(world) == ["通过验收", "通过验收", "通过复核", "复核发现问题"]
+    for address in (ADDRESS, officer):
+        last = _told(world, address)[-1]
+        assert "台账不全" in last["text"]
+        assert "等待省级决定" in last["text"]
+
+
+def test_p6_who_is_refused_by_mistake_hears_of_the_correction_though_the_case_has_lapsed_upon_it(world: World) -> None:
+    case = _listed(world)
+    world.checked(case, "failed")
+    world.at("2024-12-20T16:00:00+08:00")
+    world.moved("province", case, "reject", reason="误录")
+    world.at("2024-12-21T08:00:00+08:00")
+    assert world.case(case)["state"] == "lapsed"
+    world.at("2024-12-23T10:00:00+08:00")
+    told = _subjects(world)
+    assert told[-2:] == ["未通过", "未获认定"]
+    corrected = world.moved("second of the province", case, "correct", reason="误录")
+    assert corrected["state"] == "spot_checked"
+    assert _subjects(world) == [*told, "更正"]
+    history = world.call("auditor", "GET", f"/cases/{case}/history").json()["items"]
+    rejected = next(each["version"] for each in history if each["action"] == "reject")
+    assert next(each for each in history if each["action"] == "correct")["data"]["corrects"] == rejected
+    (conclusion,) = world.call("province", "GET", f"/obligations?subject={case}&status=overdue").json()["items"]
+    assert conclusion["title"].startswith("对抽查复核未通过的作出决定")
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True
 
 
 def test_p5_what_was_ordered_is_told_with_its_days(world: World) -> None:

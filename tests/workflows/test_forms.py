@@ -10,7 +10,7 @@ import pytest
 from tests.workflows.cases import MEASURE, PLAN, REPORT, REVIEW, STATES, SYSTEM, Walk, henan, instant
 from workflows import forms
 from workflows.case import Case
-from workflows.forms import SiteFacts
+from workflows.forms import Need, SiteFacts
 from workflows.programme import Filing, Programme
 from workflows.programme_checks import load
 
@@ -128,6 +128,17 @@ def test_p3_tracking_has_the_report_of_its_month_and_no_other() -> None:
     )  # fmt: skip
     assert (row["progress_equipment_renewal"], row["progress_capacity_building"], row["delayed"]) == (100, None, "否")
     assert (row["needs"], row["conclusion"]) == (None, "已完成")
+
+
+def test_p3_what_the_enterprise_asked_for_in_the_month_stands_in_form_4_with_its_answer() -> None:
+    case = Walk().to("accepted").case
+    asked = [
+        Need("需要技术\n指导", instant("2024-07-01 00:00"), "已安排\n专家", instant("2024-07-04")),
+        Need("融资", instant("2024-07-31 23:59")),
+        Need("上月的", instant("2024-06-30 23:59"), "好", instant("2024-07-02")),
+    ]
+    (row,) = forms.rows(HENAN, _filing("tracking", "2024-07"), [(case, SITE)], needs={case.id: asked})
+    assert row["needs"] == "2024-07-01 需要技术 指导；答复（2024-07-04）：已安排 专家\n2024-07-31 融资；尚未答复"
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,16 @@ def test_w7_grade_a_and_leading_carry_the_entitlement() -> None:
 
 def test_p1_the_list_closes_on_the_31st_of_may_and_later_listing_needs_a_reason() -> None:
     event = PROGRAMME.event_by_name["list"]
-    assert (event.window.from_, event.window.to, event.window.hard_after) == (None, date(2024, 5, 31), None)
+    assert (event.window.from_, event.window.to, event.window.hard_after) == (
+        None,
+        date(2024, 5, 31),
+        date(2025, 1, 31),
+    )
 
 
-def test_p6_only_four_things_are_hard() -> None:
+def test_p6_only_four_things_are_hard_and_that_nobody_enters_a_closed_programme() -> None:
     hard = {event.name: event.window.hard_after for event in PROGRAMME.events if event.window.hard_after}
+    assert hard.pop("list") == hard.pop("relist") == PROGRAMME.closes_on
     assert hard == dict.fromkeys(("accept", "fast_track", "resubmit"), date(2024, 12, 20))
     assert {rule.id for rule in PROGRAMME.dates if rule.hard and rule.due_on != date(2024, 12, 20)} == set()
 

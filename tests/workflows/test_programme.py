@@ -116,7 +116,7 @@ def test_the_positive_list_is_for_A_and_leading_W7(henan: Programme) -> None:
 @pytest.mark.parametrize(
     ("event", "from_", "to", "late_after", "hard_after"),
     [
-        ("list", None, (5, 31), None, None),
+        ("list", None, (5, 31), None, (1, 31)),
         ("pre_assess", (6, 1), (11, 15), None, None),
         ("file_plan", (6, 1), (11, 15), (6, 15), None),
         ("start_upgrade", (6, 1), (11, 15), None, None),
@@ -129,10 +129,11 @@ def test_the_positive_list_is_for_A_and_leading_W7(henan: Programme) -> None:
         ("reject", (8, 1), (12, 15), None, None),
         ("publish", (9, 1), (12, 31), None, None),
         ("resubmit", None, None, None, (12, 20)),
+        ("relist", None, None, None, (1, 31)),
         *(
             (event, None, None, None, None)
             for event in (
-                "return_plan", "order_rectification", "uphold_objection", "recognise", "lapse", "withdraw", "relist",
+                "return_plan", "order_rectification", "uphold_objection", "recognise", "lapse", "withdraw",
                 "disqualify", "correct",
             )
         ),
@@ -461,13 +462,13 @@ WRONG = (
         id="two dates that are late for one another",
     ),
     pytest.param(
-        ('clause = "P4", late = "close" }', 'clause = "P4", late = "acceptance_late" }'),
+        ('ladder = "stage", clause = "P4" }', 'ladder = "stage", clause = "P4", late = "acceptance_late" }'),
         "dates.acceptance_late.late: 'acceptance_late' (2024-12-20) is not after 2024-12-20",
         id="a date that is late for itself",
     ),
     pytest.param(
-        ('when = "check_not_passed", late = "close" }', 'when = "check_not_passed", late = "resubmission" }'),
-        "dates.conclusion.late: 'resubmission' (2024-12-20) is not after 2024-12-20",
+        ('when = "check_not_passed", late = "close" }', 'when = "check_not_passed", late = "check" }'),
+        "dates.conclusion.late: 'check' (2024-12-15) is not after 2024-12-15",
         id="a later date of the same day",
     ),
     pytest.param(
@@ -661,7 +662,7 @@ def test_an_empty_file_is_refused_for_everything_that_it_lacks() -> None:
         (within("accept", 'to = "accepted"', 'to = "acepted"'), 'name = "accept"'),
         (('areas = ["410173"]', 'areas = ["410174"]'), '  { areas = ["410174"]'),
         (('[[readings]]\nclause = "R3"', '[[readings]]\nclause = "R9"'), '[[readings]]\nclause = "R9"'),
-        (('late = "close" }', 'late = "list" }'), '{ id = "acceptance_late"'),
+        (('late = "acceptance_late" }', 'late = "list" }'), '{ id = "acceptance",'),
         (("closes_on = 2025-01-31", "closes_on = 2026-01-31"), "closes_on"),
         (("notice = { working_days = 5", "notice = { working_days = 0"), "notice = { working_days = 0"),
     ],

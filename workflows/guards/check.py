@@ -191,6 +191,17 @@ def _done_since_start(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
         )  # fmt: skip
 
 
+def _done_since_measures(ask: Ask, given: Untold, clause: str) -> Iterator[Reason]:
+    done_on = max((each.done_on for each in ask.case.measures if each.done_on is not None), default=None)
+    if ask.data is not None and done_on is not None and ask.data.reviewed_on < done_on:
+        yield ask.reason(
+            "review_too_old",
+            f"验收须在提升措施完成之后：最后一项措施的完成日期为 {done_on}，评审日期为 {ask.data.reviewed_on}",
+            f"what is accepted was finished on {done_on}: a review of {ask.data.reviewed_on} is from before it",
+            clause, field="data.reviewed_on",
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Dated:
     """Which day of what is sent says when it was done."""
@@ -288,6 +299,7 @@ GUARDS: Mapping[str, Guard] = {
     "findings_answered": Guard(_findings_answered),
     "done_since_order": Guard(_done_since_order, Dated),
     "done_since_start": Guard(_done_since_start),
+    "done_since_measures": Guard(_done_since_measures),
     "checked_anew": Guard(_checked_anew),
     "reviewed_anew": Guard(_reviewed_anew),
     "notice_over": Guard(_notice_over, opens=_notice_end),

@@ -54,7 +54,7 @@ class Correctable:
 
 
 def _correctable(ask: Ask, given: Correctable, clause: str) -> Iterator[Reason]:
-    last = ask.case.last_event
+    last = ask.case.to_correct
     event = ask.programme.event_by_name.get(last.event) if last else None
     title = quoted(event.title if event else "—")
     if last is None or event is None or last.kind in given.never or last.role == Role.SYSTEM:
