@@ -86,6 +86,7 @@ def deliver(
     jitter: Callable[[], float],
     only: outbox.Channel | None = None,
     hours: Hours | None = None,
+    due_at: datetime | None = None,
     most: int = 500,
     stale_after: timedelta = STALE_AFTER,
 ) -> Delivered:
@@ -94,15 +95,16 @@ def deliver(
     `transaction()` opens a transaction that commits when its block ends well. `now` is asked in each of them, as a run
     may take long. `by` is the name of this sender, like no other. `jitter()` gives numbers from -1 to 1. `only` leaves
     other channels alone: they have a line of their own, in which nothing slow stands before this. `hours` says
-    for a message and an instant at which instant from then on it may leave (office hours); at any, unless given.
+    for a message and an instant at which instant from then on it may leave (office hours); at any, unless given. `due_at`:
+    what falls due after it, while the run goes on, waits for the next.
     A database that fails ends the run; what was sent and not recorded is then sent again once its claim is stale.
     """
-    run = _Run(channels, jitter, hours, by, only)
+    run = _Run(channels, jitter, hours, by, only, due_at)
     outcome: _Outcome | None = None
     try:
         with transaction() as tx:
             at = now(tx)
-            released = outbox.release_stale(tx, at, stale_after, MOST_ATTEMPTS, only)
+            released = outbox.release_stale(tx, at, stale_after, MOST_ATTEMPTS, only) if due_at is None else 0
             claimed = run.claim(tx, at)
         for left in range(most - 1, -1, -1):
             if claimed is None:
@@ -129,6 +131,7 @@ class _Run:
         hours: Hours | None,
         by: str,
         only: outbox.Channel | None,
+        due_at: datetime | None,
     ):
         self.done: Counter[str] = Counter()
         self._channels = channels
@@ -136,12 +139,13 @@ class _Run:
         self._hours = hours
         self._by = by
         self._only = only
+        self._due_at = due_at
         self._away: dict[tuple[str, str], Away] = {}
         self._broken: Counter[tuple[str, str]] = Counter()
 
     def claim(self, tx: Connection, now: datetime) -> Claimed | None:
         """The next message that may leave now; those that may not yet are put off."""
-        while claimed := outbox.claim(tx, now, self._by, 1, self._only):
+        while claimed := outbox.claim(tx, now, self._by, 1, self._only, self._due_at):
             (message,) = claimed
             opens_at = self._from(message, now)
             if opens_at <= now:
@@ -200,7 +204,7 @@ class _Run:
 
     def _again(self, message: Claimed, failure: Exception | None, now: datetime) -> datetime | None:
         # A fault of our own is not tried again by itself: it may have come after the message had left.
-        if not isinstance(failure, Temporary) or (failure.unsure and message.attempts >= _MOST_UNSURE):
+        if not isinstance(failure, Temporary) or (failure.unsure and message.unsure_times + 1 >= _MOST_UNSURE):
             return None
         again = next_attempt(message.attempts, now, self._jitter(), retry_after=failure.retry_after)
         return None if again is None else self._from(message, again)

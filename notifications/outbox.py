@@ -6,7 +6,7 @@ transaction of its caller, who commits.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -59,7 +59,7 @@ class Message(SQLModel, table=True):
 
     `key` says what it tells whom: a second message of the same key is never written. `attempts` are counted when they
     begin, so that a message which kills its sender comes to an end too. `unsure`: it was handed over without an answer, or
-    its sender was lost, and may have arrived. `subject`, `text` and `html` are what was sent.
+    its sender was lost, and may have arrived: so many times, `unsure_times`. `subject`, `text` and `html` are what was sent.
     """
 
     __tablename__ = "messages"
@@ -83,6 +83,7 @@ class Message(SQLModel, table=True):
     status: str
     attempts: int
     unsure: bool = False
+    unsure_times: int = 0
     next_attempt_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
     claimed_at: datetime | None = Field(sa_type=UTCDateTime, default=None)
     claimed_by: str | None = None
@@ -143,6 +144,7 @@ class Claimed:
     language: str
     context: dict[str, Any]
     attempts: int
+    unsure_times: int
     message_id: str
     created_at: datetime
 
@@ -183,6 +185,7 @@ def _row(message: NewMessage, domain: str) -> dict[str, Any]:
         "status": str(Status.PENDING),
         "attempts": message.attempts,
         "unsure": False,
+        "unsure_times": 0,
         "next_attempt_at": message.send_at or message.created_at,
         "message_id": message_id(message.id, domain),
         "created_at": message.created_at,
@@ -203,7 +206,7 @@ def _iso(value: object) -> str:
 @lru_cache
 def _claim_of(channel: Channel | None) -> Any:
     """The statement that claims the first messages that are due; made once for each channel, or for all."""
-    due = select(MESSAGES.c.id).where(IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("at", type_=UTCDateTime))
+    due = select(MESSAGES.c.id).where(IS_PENDING, MESSAGES.c.next_attempt_at <= bindparam("due", type_=UTCDateTime))
     if channel is not None:
         due = due.where(MESSAGES.c.channel == str(channel))
     first = (
@@ -226,12 +229,14 @@ def _claim_of(channel: Channel | None) -> Any:
     )
 
 
-def claim(tx: Connection, now: datetime, by: str, limit: int, channel: Channel | None = None) -> list[Claimed]:
+def claim(
+    tx: Connection, now: datetime, by: str, limit: int, channel: Channel | None = None, due_at: datetime | None = None
+) -> list[Claimed]:
     """Claim up to `limit` messages that are due, for `by` (one name for each sender). No two claimers get the same.
 
-    Only those of `channel`, unless it is None.
+    Only those of `channel`, unless it is None; those that are due at `due_at`, or else now.
     """
-    while rows := tx.execute(_claim_of(channel), {"at": now, "by": by, "most": limit}).all():
+    while rows := tx.execute(_claim_of(channel), {"at": now, "due": due_at or now, "by": by, "most": limit}).all():
         claimed = [message for row in rows if (message := _claimed(tx, row, by)) is not None]
         if claimed:
             return sorted(claimed, key=lambda message: message.id)
@@ -277,6 +282,7 @@ def release_stale(
             status=case((worn_out, str(Status.FAILED)), else_=str(Status.PENDING)),
             next_attempt_at=case((worn_out, None), else_=literal(now, UTCDateTime)),
             unsure=true(),
+            unsure_times=MESSAGES.c.unsure_times + 1,
             last_error="the process that was sending it was lost; it may have arrived",
             **_FREED,
         )
@@ -344,6 +350,7 @@ def record_failure(
             status=str(Status.FAILED if next_attempt_at is None else Status.PENDING),
             next_attempt_at=next_attempt_at,
             unsure=true() if unsure else MESSAGES.c.unsure,
+            unsure_times=MESSAGES.c.unsure_times + int(unsure),
             last_error=why(failure),
             **_FREED,
         )
@@ -393,10 +400,11 @@ def count_since(tx: Connection, template: str, recipient: str, since: datetime) 
     return int(tx.execute(counted).scalar_one())
 
 
-def count_by_status(tx: Connection) -> dict[Status, int]:
-    """How many messages stand where; every status is named."""
-    counted = tx.execute(select(MESSAGES.c.status, func.count()).group_by(MESSAGES.c.status))
-    return dict.fromkeys(Status, 0) | {Status(status): count for status, count in counted}
+def count_by_status(tx: Connection, of: Collection[Status] = tuple(Status)) -> dict[Status, int]:
+    """How many messages stand where, of these."""
+    wanted = MESSAGES.c.status.in_([str(status) for status in of])
+    counted = tx.execute(select(MESSAGES.c.status, func.count()).where(wanted).group_by(MESSAGES.c.status))
+    return dict.fromkeys(of, 0) | {Status(status): count for status, count in counted}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ ServiceError
 │   ├── EventRefused         the rules say no, with every reason
 │   ├── EnterpriseExists     the site stands in the ledger already
 │   ├── CaseExists           the site has a case for this industry already
-│   └── ClockRefused         the virtual clock does not go backwards
+│   ├── ClockRefused         the virtual clock does not go backwards
+│   └── ClockTooFar          nor so far at once that somebody must have mistyped the year
 ├── TooLarge                 a body over the limit
 ├── TooSlow                  a body that was not complete in time
 ├── WrongMediaType           a body that is not JSON
@@ -176,6 +177,15 @@ class ClockRefused(Conflict):
 
     code = "clock_backwards"
     said = Text("虚拟时钟不能倒退", "the virtual clock does not go backwards")
+
+
+class ClockTooFar(Conflict):
+    """Days that have passed come back no more, so nobody moves the virtual clock by decades in passing."""
+
+    code = "clock_too_far"
+    said = Text(
+        "虚拟时钟一次最多前移五年，请核对年份", "the virtual clock moves on five years at a time: look at the year"
+    )
 
 
 class TooLarge(ServiceError):

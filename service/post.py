@@ -40,27 +40,29 @@ def open_post(settings: Settings, db: Database, name: str) -> Post:
     return Post(name, channels, links_of(settings.base_url))
 
 
-def run(post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books) -> Delivered:
-    """Send what is due now by a channel; what failed for now is tried again later."""
+def run(
+    post: Post, channel: outbox.Channel, db: Database, clock: Clock, books: Books, due_at: datetime | None = None
+) -> Delivered:
+    """Send what is due by a channel, now or as it was at `due_at`; what failed for now is tried again later."""
     with db.reading() as tx:
         at = outbox.next_due_at(tx, STALE_AFTER, channel)
-        if at is None or at > clock.now(tx):
+        if at is None or at > (due_at or clock.now(tx)):
             return Delivered()
         hours = _office_hours(books, tx)
     return deliver(
         db.transaction, post.channels, clock.now, by=post.name, jitter=lambda: books.chance.fraction() * 2 - 1,
-        only=channel, hours=hours,
+        only=channel, hours=hours, due_at=due_at,
     )  # fmt: skip
 
 
 def _office_hours(books: Books, tx: Connection) -> Hours:
-    """When a message may leave: the hours are those of the programme with the newest year."""
+    """When a message may leave: in hours in which somebody's office is open. Each plan's own hours set when it is due."""
     calendar = books.calendars.get(tx)
-    programme = max((each.programme for each in books.programmes.newest(tx)), key=lambda each: each.year)
+    offices = [each.programme.office_hours for each in books.programmes.newest(tx)]
 
     def opens(message: Claimed, at: datetime) -> datetime:
         if message.channel != outbox.Channel.EMAIL or message.context.get("urgent"):
             return at
-        return programme.office_hours.open_from(calendar, at)
+        return min(office.open_from(calendar, at) for office in offices)
 
     return opens

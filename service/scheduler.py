@@ -6,7 +6,7 @@ On a virtual clock `advance` runs the same ticks at each due instant on the way.
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,11 +19,12 @@ from service.access import Act
 from service.casework import audit, correspondence, digests, reminders, results, sweep
 from service.casework.desk import Desk
 from service.clock import VirtualClock
-from service.errors import ClockRefused
+from service.errors import ClockRefused, ClockTooFar
 from service.running import Running
 from service.storage import stamps
 
 _log = structlog.get_logger(__name__)
+_FURTHEST = timedelta(days=5 * 366)
 
 
 def start(process: Running) -> BackgroundScheduler:
@@ -52,8 +53,9 @@ def _safely(process: Running, job: Callable[[Running], object]) -> None:
     try:
         with process.ticks.turns[job.__name__]:
             job(process)
+        process.ticks.failed.discard(job.__name__)
     except Exception:  # noqa: BLE001 the loop must outlive any fault: the next tick tries again
-        process.ticks.failed = True
+        process.ticks.failed.add(job.__name__)
         _log.exception("tick failed", job=job.__name__)
 
 
@@ -73,7 +75,7 @@ def deliver_mails(process: Running) -> int:
         results.readdress(desk, now)
         correspondence.stop_reminding_the_removed(tx, now)
         digests.freshen(desk, process.post.links, now)
-    return _deliver(process, outbox.Channel.EMAIL)
+    return _deliver(process, outbox.Channel.EMAIL, now)
 
 
 def deliver_webhooks(process: Running) -> int:
@@ -81,9 +83,9 @@ def deliver_webhooks(process: Running) -> int:
     return _deliver(process, outbox.Channel.WEBHOOK)
 
 
-def _deliver(process: Running, channel: outbox.Channel) -> int:
+def _deliver(process: Running, channel: outbox.Channel, due_at: datetime | None = None) -> int:
     sent = 0
-    while (done := post.run(process.post, channel, process.db, process.clock, process.books)) != Delivered():
+    while (done := post.run(process.post, channel, process.db, process.clock, process.books, due_at)) != Delivered():
         sent += done.sent
     return sent
 
@@ -95,7 +97,6 @@ def tick(process: Running) -> int:
         while swept := turn(process):
             done += swept
     process.ticks.last = clock.monotonic()
-    process.ticks.failed = False
     process.ticks.count += 1
     process.ticks.done += done
     return done
@@ -126,7 +127,7 @@ def advance(process: Running, to: datetime, act: Act) -> Passed:
     """Move the virtual clock to the aware instant `to`, ticking at every due instant on the way, in order.
 
     The ticker waits meanwhile: what it has begun would be missed at an instant, and sent when the clock is far beyond it.
-    Raises ClockRefused for an instant that has passed. A real clock is not moved: TypeError.
+    Raises ClockRefused for an instant that has passed, ClockTooFar for one more than five years ahead. A real clock is not moved: TypeError.
     """
     virtual = process.clock
     if not isinstance(virtual, VirtualClock):
@@ -147,6 +148,8 @@ def _advance(process: Running, virtual: VirtualClock, to: datetime, act: Act) ->
             began = began or now
             if to < now:
                 raise ClockRefused
+            if to - now > _FURTHEST:
+                raise ClockTooFar
             stop = _next_due_at(tx, now, to)
             virtual.move(tx, stop)
             if stop == to:

@@ -48,7 +48,7 @@ def alone(database: Database) -> Iterator[None]:
     if database.file is None:
         yield
         return
-    with Path(f"{database.file}.lock").open("a") as lock:
+    with Path(f"{database.file.resolve()}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

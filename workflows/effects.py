@@ -280,6 +280,8 @@ def _correct(ask: Ask) -> Changes:
         for name in before.__slots__
         if name not in _AMENDED_BY_HAND and getattr(before, name) != getattr(ask.case, name)
     }
+    if before.plan is not None:
+        changed["target_grade"] = before.target_grade  # it was fixed by the plan that stands again
     return {**changed, "entered_at": before.entered_at}  # also where both events came at one instant
 
 

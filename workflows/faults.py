@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from workflows.text import Reason, Text, listed
 
+# Of so many findings each is told; beyond so many nobody looks at any.
+_TOLD, _COUNTED = 1000, 5000
 # type of the parser's finding → (our code, Chinese, English); {…} are taken from the finding's context
 _SAID: dict[str, tuple[str, str, str]] = {
     "missing": ("missing", "缺少必填项", "this field is required"),
@@ -76,14 +78,18 @@ def fault(code: str, field: str, zh: str, en: str, clause: str | None = None) ->
 
 
 def from_validation(error: ValidationError, at: str = "") -> tuple[Reason, ...]:
-    """Every finding of the parser, its place below the field `at`."""
+    """Every finding of the parser, its place below the field `at`; of very many only how many they are."""
+    if error.error_count() > _COUNTED:
+        return (_too_many(error.error_count(), at),)
     return from_findings(error.errors(include_url=False, include_input=False), at)
 
 
 def from_findings(findings: Iterable[Any], at: str = "") -> tuple[Reason, ...]:
-    """Every finding (in the parser's form: type, loc, msg, ctx) as a fault."""
+    """Every finding (in the parser's form: type, loc, msg, ctx) as a fault; the first of very many, and how many there are."""
     faults = []
     findings = list(findings)
+    count = len(findings)
+    findings = findings[:_TOLD]
     for finding in findings:
         if finding["type"] == "too_short" and any(_is_below(other["loc"], finding["loc"]) for other in findings):
             continue  # too few only because some of them could not be read
@@ -98,7 +104,14 @@ def from_findings(findings: Iterable[Any], at: str = "") -> tuple[Reason, ...]:
                 en.format_map({**told, "expected": expected.en}),
             )
         )
-    return tuple(faults)
+    return (*faults, _too_many(count, at)) if count > _TOLD else tuple(faults)
+
+
+def _too_many(count: int, at: str) -> Reason:
+    return fault(
+        "too_many_faults", at or "body", f"共有 {count} 处错误，未全部列出：请核对内容是否属于此请求",
+        f"{count} things are wrong, and not all are listed: look whether this is the right content",
+    )  # fmt: skip
 
 
 def _values(expected: str) -> list[str]:

@@ -64,6 +64,8 @@ def clean_line(text: str) -> str:
 def _clean_lines(text: str) -> str:
     if not all(is_shown(character, lines=True) for character in text):
         raise PydanticCustomError("unprintable_text", "control characters are not allowed")
+    if not any(unicodedata.category(character)[0] in "LNPS" and is_shown(character) for character in text):
+        raise PydanticCustomError("unprintable_text", "nothing is shown")
     return text
 
 

@@ -119,7 +119,7 @@ def verify_audit(
 ) -> Response:
     """Check every chain in scope, or one thing's: each hash, each link, no gap, and the head at its end."""
     process = running(request)
-    with process.db.reading() as tx:
+    with process.verifying(), process.db.reading() as tx:
         entries, broken = verification.verify(tx, caller, subject)
     found = [
         {"subject": {"type": each.subject_type, "id": each.subject_id}, "version": each.version, "what": each.what}

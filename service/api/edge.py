@@ -21,6 +21,8 @@ from service.connections import WHOLE
 from service.errors import NotFound, ServiceError, TooLarge, TooManyRequests, TooSlow
 from service.settings import Settings
 
+# What anybody may send without a token: an objection, and no more.
+_PUBLIC, _MOST_OF_PUBLIC = "/api/v1/public/", 64_000
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = structlog.get_logger("service.requests")
 # Anything else that a client calls a method is counted as one: labels are kept for ever.
@@ -93,15 +95,16 @@ class Edge:
                 if complete:
                     scope["jinji_arrived"] = self._arrived()
                 received += len(message.get("body", b""))
-                if received > self._max_body_bytes:
+                if received > most:
                     raise TooLarge
             return message
 
+        most = min(self._max_body_bytes, _MOST_OF_PUBLIC) if scope["path"].startswith(_PUBLIC) else self._max_body_bytes
         length = headers.get("content-length", "0")
         try:
             if "\x00" in scope["path"]:  # no id has one, and PostgreSQL takes none in a text
                 raise NotFound
-            if length.isdecimal() and int(length) > self._max_body_bytes:
+            if length.isdecimal() and int(length) > most:
                 raise TooLarge
             # Most bodies are complete with their first part: taken here, nothing that the service does meanwhile
             # counts as time that the client took. Who waits for 100 Continue waits for the door's word first.

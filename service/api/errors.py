@@ -53,6 +53,7 @@ STATUS: Mapping[type[ServiceError], int] = {
     errors.EnterpriseExists: 409,
     errors.CaseExists: 409,
     errors.ClockRefused: 409,
+    errors.ClockTooFar: 409,
     TargetFixed: 409,
     NoticeOver: 409,
     ObjectionDecided: 409,

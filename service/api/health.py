@@ -15,6 +15,7 @@ from service.running import Running
 from service.storage import migrations
 
 router = APIRouter(tags=["health"])
+_UNSENT = (Status.PENDING, Status.SENDING, Status.FAILED)  # of what was sent there are ever more
 _SILENT_INTERVALS = 3
 _TICK_AGE = Gauge("jinji_last_tick_age_seconds", "Seconds since this process ticked last.")
 
@@ -58,7 +59,7 @@ def _database(process: Running) -> dict[str, object]:
 def _ticker(process: Running) -> dict[str, object]:
     age = clock.monotonic() - (process.ticks.last or process.ticks.begun)
     allowed = _SILENT_INTERVALS * process.settings.tick_seconds
-    failed = process.ticks.failed  # a database that is read but takes no writes, its disk full, shows here
+    failed = bool(process.ticks.failed)  # a database that is read but takes no writes, its disk full, shows here
     return {
         "ok": age <= allowed and not failed, "seconds_since_last_tick": round(age, 1), "allowed": allowed,
         "failed": failed,
@@ -69,11 +70,11 @@ def _outbox(process: Running) -> dict[str, object]:
     """What waits in the outbox. It never makes the process unready: the mail server is another one's."""
     with process.db.reading() as tx:
         oldest, now = outbox.oldest_pending_at(tx), process.clock.now(tx)
-        counted = outbox.count_by_status(tx)
+        counted = outbox.count_by_status(tx, _UNSENT)
     return {
         "ok": True,
         "seconds_oldest_pending": None if oldest is None else (now - oldest).total_seconds(),
-        **{str(status): counted[status] for status in (Status.PENDING, Status.SENDING, Status.FAILED)},
+        **{str(status): counted[status] for status in _UNSENT},
     }
 
 

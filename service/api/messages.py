@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from notifications.outbox import Channel
 from service.access import Act, Caller
 from service.api import openapi, paging, shown
 from service.api.cases import Cursor, Filter, Limit
@@ -68,7 +69,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "channel": row["channel"],
         "template": row["template"],
-        "recipient": row["recipient"],
+        "recipient": _recipient(row),
         "recipient_name": row["recipient_name"],
         "language": row["language"],
         "unit": row["unit"],
@@ -81,6 +82,12 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "last_error": row["last_error"],
         "rungs": row["rungs"],
     }
+
+
+def _recipient(row: dict[str, Any]) -> str:
+    """Who gets it; of a webhook without its query, where receivers have their secrets."""
+    recipient: str = row["recipient"]
+    return recipient.partition("?")[0] if row["channel"] == Channel.WEBHOOK else recipient
 
 
 # What only whoever opens the mailbox may know.

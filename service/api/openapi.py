@@ -75,6 +75,7 @@ _PROBLEMS: dict[int, tuple[str, tuple[ServiceError, ...]]] = {
             TooManyWebhooks(most=20),
             TooManyCodes(),
             errors.ClockRefused(),
+            errors.ClockTooFar(),
         ),
     ),
     412: ("Changed since it was read.", (errors.VersionStale(version=4),)),

@@ -70,7 +70,7 @@ class Directory:
             return self._with_duty(row["unit"], "supervisor")
         if who == "handler" and (handler := self._handlers.get(f"contact:{row['handler']}")) is not None:
             return [handler]
-        named = [to for _, to in self._by_unit.get(row["unit"], ()) if to.name == row["officer"]]
+        named = [to for _, to in self._by_unit.get(row["unit"], ()) if folded(to.name) == folded(row["officer"] or "")]
         return named or self._with_duty(row["unit"], who) or self._with_duty(row["unit"], "officer")
 
     def _province(self, programme: Programme) -> list[Addressee]:

@@ -10,8 +10,11 @@ from service.casework.links import Links, links_of
 from service.casework.programmes import Programmes
 from service.casework.receivers import Receiver, Receivers
 from service.chance import Chance
+from service.storage import locks
 from workflows.lifecycle import Lifecycle
 from workflows.working_days import Calendar
+
+CALENDAR = "calendar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class Desk:
     def know_calendar(self, revision: str | None) -> None:
         """Have the calendar of a revision that this transaction has read beside something else."""
         self.__dict__["calendar"] = self.books.calendars.of(self.tx, revision)
+
+    def hold_calendar(self) -> None:
+        """Keep the calendar as it is until this transaction ends: who counts days into a row does so before they move."""
+        locks.share(self.tx, CALENDAR)
+        self.__dict__.pop("calendar", None)
+
+    def change_calendar(self) -> None:
+        """Wait for all who are counting days, and let nobody begin to until this transaction ends."""
+        locks.take(self.tx, CALENDAR)
+        self.__dict__.pop("calendar", None)
 
     @cached_property
     def receivers(self) -> tuple[Receiver, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from notifications import outbox, unsent
+from notifications.delivery import MOST_ATTEMPTS
 from notifications.outbox import MESSAGES, NewMessage
 from service.casework import audit, obligations
 from service.casework.addressees import Addressee, Directory
@@ -186,7 +187,7 @@ class _Freshening:
         if not items:
             return
         there = self.todays.get(_day(to.id, self.now)) if to.digest else None
-        tired = max(self.held[id_].attempts for id_ in messages)
+        tired = max(self.held[id_].attempts % MOST_ATTEMPTS for id_ in messages)  # what somebody retries begins anew
         message = there.id if there is not None else ""
         if there is None or not there.is_waiting or not self._taken_up(to, message, items, tired):
             # Never as the day's mail: what the sweep is still to tell today, which looks a minute back, would find it gone.

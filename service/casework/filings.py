@@ -17,6 +17,7 @@ from service.casework.obligations import Whose
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import Conflict, Malformed, NotFound, VersionStale
+from service.storage import locks
 from service.storage.tables import CaseRow, Enterprise, FilingRow, ProgrammeVersion, Request, UTCDateTime, table
 from workflows import forms
 from workflows import obligations as rules
@@ -263,6 +264,7 @@ def submit(
                 for index in range(len(documents))
             )
         )
+    hold(desk.tx, row["programme"], row["unit"])
     rows = drawn_up(desk, row)
     # Nothing was told, and now there is something: late, if its day has passed, also where it was sent back meanwhile.
     is_corrected = bool(rows) and row["first_submitted_at"] is not None and row["rows"] == audit.canonical([])
@@ -292,6 +294,11 @@ def submit(
     said = {"filing": filing_id, "unit": row["unit"], "form": row["form"], "period": row["period"], "status": status}
     enqueue_events(desk, EventType.FILING_SUBMITTED, row["unit"], [Happened(filing_id, filed["version"], act.at, said)])
     return filed
+
+
+def hold(tx: Connection, programme: str, unit: str) -> None:
+    """Have nobody else hand in filings of the unit, or undo what may rest in one, until the transaction ends."""
+    locks.take(tx, f"filings:{programme}:{unit}")
 
 
 def _begins_on(period: str) -> date:

@@ -268,6 +268,8 @@ def record_grade(desk: Desk, act: Act, before: Case, after: Case, *, recognised:
     grade = after.grade_reached if recognised else before.current_grade
     if site["industry"] != after.industry or grade is None or site["grade"] == grade:
         return
+    if not recognised and site["grade"] != before.grade_reached:
+        return  # it holds another since, which this case did not give it
     entry = audit.Entry(
         act, "enterprise", site["id"], site["version"] + 1, "grade", site["head"], site["unit"],
         data={"case": after.id}, changes={"grade": grade},

@@ -236,10 +236,12 @@ def _facts_of(
         open_objections = _open_objections(desk.tx, case)
     if event is not None and event.kind == "publish":
         notice_id = notice or desk.chance.id(act.at)
+        desk.hold_calendar()  # a notice counts days
     if event is not None and event.kind == "correct":
         before = _before_last_event(desk.tx, stands)
     if "rested_on" in needed:
         programme = desk.lifecycle(case.programme, case.programme_version).programme
+        filings.hold(desk.tx, case.programme, case.unit)
         rested_on = filings.resting_on(desk, programme, stands) or _objected_since(desk.tx, case)
     return Facts(
         case=case,

@@ -61,6 +61,7 @@ def lodge(
 
     Raises NotFound, Malformed for a case that is not in the notice, NoticeOver.
     """
+    desk.hold_calendar()
     notice = desk.tx.execute(select(_NOTICES).where(_NOTICES.c.id == notice_id)).mappings().one_or_none()
     if notice is None:
         raise NotFound

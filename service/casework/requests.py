@@ -69,6 +69,7 @@ def enter(desk: Desk, act: Act, sent: NewRequest) -> dict[str, Any]:
 
     Raises NotFound for a case or site out of scope, Malformed for a receipt in the future.
     """
+    desk.hold_calendar()
     of = _of_case(desk, act.caller, sent.case) if sent.case else _of_site(desk, act.caller, sent.enterprise or "")
     received_at = sent.received_at or act.at
     if received_at > act.at:

@@ -7,11 +7,11 @@ after a lapse that he may submit again. What a mistake took back is told after a
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select, union_all
 
 from notifications import outbox, unsent
 from notifications.outbox import MESSAGES, NewMessage
@@ -19,7 +19,9 @@ from service.casework import addressees, correspondence
 from service.casework.addressees import Addressee, Directory
 from service.casework.desk import Desk
 from service.casework.letters import both, clause_said
+from service.casework.obligations import RUNGS
 from service.casework.standing import WITH_SITE, Standing, standing
+from service.storage.attempts import fault_of
 from service.storage.tables import CaseRow, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
@@ -30,6 +32,8 @@ from workflows.working_days import legal_day
 ROWS, _CASES = table(ResultRow), table(CaseRow)
 # Whether anything decided on a case has been told: asked with the case, it spares whoever withdraws or comes again a look.
 IS_TOLD_OF = select(ROWS.c.message).where(ROWS.c.case_id == _CASES.c.id).exists()
+# What cannot be passed on is looked at again after this long.
+_AGAIN_AFTER = timedelta(days=1)
 _SITE = "site:"  # so begins who is an enterprise
 # Who decides of a unit's case without it.
 _OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
@@ -110,7 +114,8 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
     taken_back = _take_back(desk.tx, overtaken)
     _tell_after_all(desk.tx, after_all, max(event.stands.row["head_at"] for event in events))
     heard = {(row["case_id"], row["recipient"]): (event, row) for event, row in mistaken if _has_heard(row, taken_back)}
-    letters = [_correction(desk.tx, event, row) for event, row in heard.values()]
+    corrections = (_correction(desk, event, row) for event, row in heard.values())
+    letters = [letter for letter in corrections if letter is not None]
     heard_before = {row["case_id"] for row in left if _has_heard(row, taken_back)}
     told_anew = (event for event in events if event.decides or event.stands.case.id in heard_before)
     letters += _letters(desk, [event for event in told_anew if event.corrects is None])
@@ -132,11 +137,7 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
 
 def _known(tx: Connection, cases: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Who was told, or was to be told, which decision on each of these cases, by which message."""
-    to = (MESSAGES.c.recipient, MESSAGES.c.recipient_name, MESSAGES.c.language, MESSAGES.c.unit)
-    addressed = [column.label(f"to_{column.name}") for column in to]
-    joined = select(ROWS, MESSAGES.c.status, MESSAGES.c.unsure, *addressed).join(
-        MESSAGES, MESSAGES.c.id == ROWS.c.message
-    )
+    joined = select(ROWS, MESSAGES.c.status, MESSAGES.c.unsure).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
     found: dict[str, list[dict[str, Any]]] = {case: [] for case in cases}
     for row in tx.execute(joined.where(ROWS.c.case_id.in_(cases)).order_by(ROWS.c.message)).mappings():
         found[row["case_id"]].append(dict(row))
@@ -166,10 +167,12 @@ def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> N
         unsent.let_go(tx, messages, now)
 
 
-def _correction(tx: Connection, event: Event, row: Mapping[str, Any]) -> _Letter:
-    """Whoever has heard of a mistake is told that it was one, and of which."""
-    told = tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
-    to = Addressee(row["recipient"], row["to_unit"], row["to_recipient_name"], row["to_recipient"], row["to_language"])
+def _correction(desk: Desk, event: Event, row: Mapping[str, Any]) -> _Letter | None:
+    """Whoever has heard of a mistake is told that it was one, and of which; at the address of now, or by nobody."""
+    told = desk.tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
+    to = _Officers(desk, [event.stands.case]).known(row["recipient"])
+    if to is None:
+        return None
     result = (TO_ENTERPRISE if row["recipient"].startswith(_SITE) else TO_UNIT)["correct"]
     return _Letter(event, to, result, from_json(told))
 
@@ -177,13 +180,14 @@ def _correction(tx: Connection, event: Event, row: Mapping[str, Any]) -> _Letter
 def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
     """Whom each decision concerns, and how it is put to them."""
     sites = addressees.sites(desk.tx, {event.stands.case.enterprise for event in events})
+    officers = _Officers(desk, [event.stands.case for event in events])
     for event in events:
         case = event.stands.case
         name = told_as(event.kind, case)
         if name in TO_ENTERPRISE:
             yield from (_Letter(event, to, TO_ENTERPRISE[name]) for to in sites.get(case.enterprise, ()))
         if name in TO_UNIT and case.last_event is not None and case.last_event.role in _OTHERS:
-            yield from (_Letter(event, to, TO_UNIT[name]) for to in _officers(desk, case))
+            yield from (_Letter(event, to, TO_UNIT[name]) for to in officers.of(case))
 
 
 def stop_overtaken(tx: Connection, now: datetime) -> None:
@@ -194,24 +198,60 @@ def stop_overtaken(tx: Connection, now: datetime) -> None:
 
 
 def readdress(desk: Desk, now: datetime) -> None:
-    """Let what would leave now for somebody who has been removed go to whoever looks after the case instead."""
+    """Let what would leave now go where its reader is now: to the address that the ledger has for an enterprise, or to
+    none; for an officer who has been removed to whoever looks after the case instead.
+    """
+    _follow_sites(desk.tx, now)
     told = select(ROWS.c.message, ROWS.c.case_id).join(MESSAGES, MESSAGES.c.id == ROWS.c.message)
     orphaned = told.where(outbox.is_due(now), correspondence.is_removed(ROWS.c.recipient)).order_by(ROWS.c.message)
     for row in desk.tx.execute(orphaned).all():
-        stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == row.case_id)).mappings().one())
-        for to in _officers(desk, stands.case)[:1]:
-            unsent.redirect(desk.tx, [row.message], to.email, to.name)
-            desk.tx.execute(ROWS.update().where(ROWS.c.message == row.message).values(recipient=to.id))
+        if fault := fault_of(desk.tx, _pass_on, desk, row.message, row.case_id):
+            unsent.put_aside(desk.tx, [row.message], repr(fault), now + _AGAIN_AFTER)
 
 
-def _officers(desk: Desk, case: Case) -> list[Addressee]:
-    """Who looks after a case in its unit, or for it the province."""
-    programme = desk.lifecycle(case.programme, case.programme_version).programme
-    whose = {
+def _pass_on(desk: Desk, message: str, case_id: str) -> None:
+    stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == case_id)).mappings().one())
+    for to in _Officers(desk, [stands.case]).of(stands.case)[:1]:
+        unsent.redirect(desk.tx, [message], to.email, to.name)
+        desk.tx.execute(ROWS.update().where(ROWS.c.message == message).values(recipient=to.id))
+
+
+def _follow_sites(tx: Connection, now: datetime) -> None:
+    told = union_all(*(select(rows.c.message, rows.c.recipient) for rows in (RUNGS, ROWS))).subquery()
+    due = select(MESSAGES.c.id, MESSAGES.c.recipient, told.c.recipient.label("person")).distinct()
+    due = due.join(told, told.c.message == MESSAGES.c.id).where(outbox.is_due(now), told.c.recipient.startswith(_SITE))
+    rows = tx.execute(due.order_by(MESSAGES.c.id)).all()
+    sites = addressees.sites(tx, {row.person.removeprefix(_SITE) for row in rows})
+    for row in rows:
+        there = next(iter(sites.get(row.person.removeprefix(_SITE), ())), None)
+        if there is None:
+            unsent.cancel(tx, [row.id])
+        elif there.email != row.recipient:
+            unsent.redirect(tx, [row.id], there.email, there.name)
+
+
+class _Officers:
+    """Who looks after cases in their units, or for them the province; looked up once for all of them."""
+
+    def __init__(self, desk: Desk, cases: Iterable[Case]) -> None:
+        self._desk = desk
+        self._directory = Directory(desk, [_whose(case) for case in cases])
+
+    def of(self, case: Case) -> list[Addressee]:
+        """Everybody who looks after a case."""
+        programme = self._desk.lifecycle(case.programme, case.programme_version).programme
+        return self._directory.people(programme, _whose(case), ("officer",))
+
+    def known(self, person: str) -> Addressee | None:
+        """Somebody by the `id` of an addressee, of these units or the enterprise itself; None who has no address now."""
+        return self._directory.known(person)
+
+
+def _whose(case: Case) -> dict[str, Any]:
+    return {
         "programme": case.programme, "programme_version": case.programme_version, "unit": case.unit, "area": case.unit,
-        "enterprise": None, "officer": case.officer, "handler": None,
+        "enterprise": case.enterprise, "officer": case.officer, "handler": None,
     }  # fmt: skip
-    return Directory(desk, [whose]).people(programme, whose, ("officer",))
 
 
 def _message(desk: Desk, letter: _Letter) -> NewMessage:

@@ -43,6 +43,7 @@ def of_calendar(desk: Desk, year: CalendarYear, now: datetime) -> Revision:
 
 def load_year(desk: Desk, act: Act, links: Links, year: CalendarYear, reason: str | None) -> Revision | None:
     """Load or amend a year, move what it moves, and tell those concerned; None where it stands already just so."""
+    desk.change_calendar()
     before = desk.calendar
     why = Text(reason or f"{year.year} 年放假安排有变", reason or f"the days off of {year.year} have changed")
     if not calendars.load_year(desk.tx, act, year, why.zh):

@@ -12,7 +12,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, Select, String, cast, select
+from sqlalchemy import ColumnElement, Connection, Select, String, cast, select, true
 
 from service.access import Caller, audit_seen, hashed
 from service.casework import contacts, ledger, private, requests
@@ -20,6 +20,7 @@ from service.casework.audit import CLOCK_CHAIN, canonical, hashed_text
 from service.storage import stamps, tables
 from service.storage.tables import AuditEntry, table
 from workflows.case import dump, load
+from workflows.working_days import end_of_day
 
 _AUDIT, _TEXTS = table(AuditEntry), table(tables.PrivateText)
 _IN_PARTS = {"yield_per": 1000}
@@ -64,6 +65,7 @@ class _Thing:
     key: str
     differs: Differs
     version: str = "version"
+    needs_history: Callable[[Any], ColumnElement[bool]] = lambda rows: true()
 
     def stored(self, names: Sequence[str]) -> Select[Any]:
         """The rows of the things of these names, with the text of a contact that somebody keeps there."""
@@ -81,9 +83,16 @@ class _Thing:
 
 def _case_differs(rows: Sequence[Any], told: _Told) -> bool:
     (row,) = rows
-    facts = dump(load(from_json(row["facts"])))
-    columns = ("programme", "programme_version", "unit", "enterprise", "industry", "state", "target_grade")
-    return facts != dump(load(told.changes)) or any(row[name] != facts[name] for name in columns)
+    case = load(from_json(row["facts"]))
+    columns = (
+        "programme", "programme_version", "unit", "enterprise", "industry", "state", "target_grade", "listed_at", "entered_at",
+    )  # fmt: skip
+    is_shown_as_graded = row["recognised_grade"] is not None
+    return (
+        dump(case) != dump(load(told.changes))
+        or any(row[name] != getattr(case, name) for name in columns)
+        or (is_shown_as_graded and (case.recognised_at is None or row["recognised_grade"] != case.grade_reached))
+    )
 
 
 def _site_differs(rows: Sequence[Any], told: _Told) -> bool:
@@ -121,9 +130,13 @@ def _programme_differs(rows: Sequence[Any], told: _Told) -> bool:
 
 def _objection_differs(rows: Sequence[Any], told: _Told) -> bool:
     (row,) = rows
-    said = told.changes.get("state"), told.data.get("reasons")
+    said = told.changes.get("state"), told.data.get("reasons"), told.data.get("finding")
     moved_to = told.changes.get("due_on", str(row["due_on"]))  # said where the day was moved
-    return (row["state"], row["reasons"]) != said or str(row["due_on"]) != moved_to or _contact_differs(row, told)
+    return (
+        (row["state"], row["reasons"], row["finding"]) != said
+        or str(row["due_on"]) != moved_to
+        or _contact_differs(row, told)
+    )
 
 
 def _notice_differs(rows: Sequence[Any], told: _Told) -> bool:
@@ -133,9 +146,17 @@ def _notice_differs(rows: Sequence[Any], told: _Told) -> bool:
 def _request_differs(rows: Sequence[Any], told: _Told) -> bool:
     (row,) = rows
     said = requests.told_of(row)
-    return said != {name: told.changes.get(name) for name in said} or any(
-        row[name] != told.data.get(name) for name in ("text", "answer")
+    return (
+        said != {name: told.changes.get(name) for name in said}
+        or any(row[name] != told.data.get(name) for name in ("text", "answer"))
+        or row["due_at"] != end_of_day(row["due_on"])  # by which it is judged
     )
+
+
+def _obligation_differs(rows: Sequence[Any], told: _Told) -> bool:
+    (row,) = rows
+    is_breached = row["breached_at"] is not None
+    return row["due_at"] != end_of_day(row["due_on"]) or is_breached != ("breached_at" in told.changes)
 
 
 def _officer_differs(rows: Sequence[Any], told: _Told) -> bool:
@@ -179,7 +200,13 @@ def _webhook_differs(rows: Sequence[Any], told: _Told) -> bool:
 _THINGS: Mapping[str, _Thing] = {
     "case": _Thing(tables.CaseRow, "id", _case_differs),
     "enterprise": _Thing(tables.Enterprise, "id", _site_differs),
-    "filing": _Thing(tables.FilingRow, "id", _filing_differs),
+    # What was opened by a plan and not touched since has no history yet.
+    "filing": _Thing(
+        tables.FilingRow,
+        "id",
+        _filing_differs,
+        needs_history=lambda rows: (rows.c.version != 0) | (rows.c.status != "open") | rows.c.submitted_at.is_not(None),
+    ),
     "notice": _Thing(tables.Notice, "id", _notice_differs),
     "objection": _Thing(tables.Objection, "id", _objection_differs),
     "request": _Thing(tables.Request, "id", _request_differs),
@@ -187,6 +214,8 @@ _THINGS: Mapping[str, _Thing] = {
     "token": _Thing(tables.Token, "id", _token_differs),
     "feed": _Thing(tables.Feed, "id", _feed_differs),
     "webhook": _Thing(tables.Webhook, "id", _webhook_differs),
+    # Derived from the rest, but for the breach of its term.
+    "obligation": _Thing(tables.Obligation, "id", _obligation_differs, needs_history=lambda rows: rows.c.version != 0),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),
 }
@@ -298,8 +327,7 @@ def _without_history(tx: Connection, caller: Caller, subject: str | None) -> Ite
         rows = table(where.row)
         name = cast(rows.c[where.key], String)
         entries = select(_AUDIT.c.seq).where(_AUDIT.c.subject_type == kind, _AUDIT.c.subject_id == name)
-        # What was opened by a plan and not touched since has no history yet: version 0.
-        statement = select(name, rows.c[where.version]).where(~entries.exists(), rows.c[where.version] > 0)
+        statement = select(name, rows.c[where.version]).where(~entries.exists(), where.needs_history(rows))
         if not caller.sees_all:
             if caller.unit is None or "unit" not in rows.c:
                 continue

@@ -13,6 +13,12 @@ def taken(tx: Connection, name: str) -> bool:
     return bool(tx.execute(select(func.pg_try_advisory_xact_lock(func.hashtext(name)))).scalar())
 
 
+def share(tx: Connection, name: str) -> None:
+    """Wait until nobody holds the lock `name`, and let nobody but sharers take it until the transaction ends."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock_shared(func.hashtext(name))))
+
+
 def take(tx: Connection, name: str) -> None:
     """Wait for the lock `name`, and hold it until the transaction ends."""
     if tx.dialect.name == "postgresql":

@@ -150,7 +150,7 @@ def test_a_claim_costs_what_is_due_not_what_was_ever_sent(db: Database, message:
             tx.execute(text("ANALYZE messages"))
         compiled = outbox._claim_of(None).compile(db.engine, compile_kwargs={"literal_binds": False})
         explain = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
-        told = {"at": NOW, "by": "a", "most": 5, "at_1": NOW}
+        told = {"at": NOW, "due": NOW, "by": "a", "most": 5, "at_1": NOW}
         values = {name: told.get(name, compiled.params[name]) for name in compiled.params}
         if compiled.positional:
             at = NOW.astimezone().replace(tzinfo=None).isoformat(" ")
