@@ -361,3 +361,23 @@ def test_five_hundred_recipients_get_one_mail_each_in_a_folder(db: Database, mes
     assert run(db, choose(f"file:{tmp_path / 'mail'}")) == Delivered(sent=500)
     assert len(list((tmp_path / "mail").glob("*.eml"))) == 500
     assert len(list((tmp_path / "mail").iterdir())) == 500
+
+
+def test_only_what_may_have_arrived_is_counted_against_that_bound(db: Database, message: Make) -> None:
+    new = message()
+    put(db, new)
+    channel = Recorded(*[Away("refused") for _ in range(3)], Broken("no answer", unsure=True), Away("refused"))
+    at = NOW
+    for _ in range(6):
+        at += timedelta(hours=2)
+        run(db, channel, at)
+    assert (channel.tried, row(db, new.id)["status"], row(db, new.id)["unsure_times"]) == (6, "sent", 1)
+
+
+def test_what_falls_due_while_a_run_goes_on_waits_for_the_next(db: Database, message: Make) -> None:
+    due, later = message(), message(send_at=NOW + timedelta(seconds=30))
+    put(db, due, later)
+    channel, at = Recorded(), NOW + timedelta(minutes=1)
+    assert run(db, channel, at, due_at=NOW) == Delivered(sent=1)
+    assert (row(db, due.id)["status"], row(db, later.id)["status"]) == ("sent", "pending")
+    assert run(db, channel, at) == Delivered(sent=1)

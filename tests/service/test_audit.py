@@ -167,6 +167,17 @@ THINGS = {
     "an objector's contact": "UPDATE private_texts SET text = REPLACE(text, '诸葛', '司马')",
     "an objection's reasons": "UPDATE objections SET reasons = 'x'",
     "an objection's state": "UPDATE objections SET state = 'dismissed'",
+    "what was found of an objection": "UPDATE objections SET finding = 'x'",
+    "a case's place in its state": "UPDATE cases SET entered_at = '2024-05-01 00:00:00+00:00'",
+    "a case's result": "UPDATE cases SET recognised_grade = 'A'",
+    "the end by which a request is judged": "UPDATE requests SET due_at = '2030-01-01 00:00:00+00:00'",
+    "a breach": "UPDATE obligations SET breached_at = NULL WHERE breached_at IS NOT NULL",
+    "what was broken": "DELETE FROM obligations WHERE breached_at IS NOT NULL AND kind <> 'answer'",
+    "a token of nobody's": (
+        "INSERT INTO tokens (id, name, role, cases, enterprises, secret_hash, created_at, version, head) "
+        "VALUES ('x', 'x', 'admin', '[]', '[]', 'x', '2024-05-20 00:00:00+00:00', 0, '')"
+    ),
+    "a filing that nobody handed in": "UPDATE filings SET status = 'nil' WHERE form = 'list' AND unit = '410200'",
 }
 
 
@@ -175,6 +186,7 @@ def test_a_thing_that_is_not_what_its_history_says_is_found(world: World) -> Non
     notice = world.published(case)["notice"]["id"]
     objection = {"case": case, "reasons": "夜间冒烟", "contact": {"name": "诸葛证人", "phone": "0371-64445566"}}
     assert world.call(None, "POST", f"/public/notices/{notice}/objections", objection).status_code == 201
+    world.call(OFFICER, "POST", "/requests", {"case": case, "kind": "funding", "text": "融资"})
     assert _verified(world)["ok"] is True
     with world.running.db.reading() as tx:  # a transaction that is never committed
         for name, statement in THINGS.items():
@@ -182,8 +194,11 @@ def test_a_thing_that_is_not_what_its_history_says_is_found(world: World) -> Non
             assert tx.exec_driver_sql(statement.replace("{case}", case)).rowcount >= 1, name
             _, broken = verification.verify(tx, SYSTEM)
             tampering.rollback()
-            assert {each.what for each in broken} <= {"not what its history says", "cannot be read"}, (name, broken)
-            assert len(broken) == 1, (name, broken)
+            assert {each.what for each in broken} <= {
+                "not what its history says", "cannot be read", "history missing", "the thing is gone",
+            }, (name, broken)  # fmt: skip
+            assert broken, name
+            assert len(broken) == 1 or "broken" in name or "breach" in name, (name, broken)
 
 
 def test_many_chains_are_verified_in_parts_with_few_statements(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,3 +470,10 @@ def test_no_cell_of_the_sheet_is_a_formula(text: str) -> None:
 
 def test_other_cells_stand_as_they_are() -> None:
     assert [_cell(value) for value in ("放弃", "a=b", None, 3)] == ["放弃", "a=b", None, 3]
+
+
+def test_only_so_many_read_the_whole_audit_at_once(world: World) -> None:
+    with world.running.verifying(), world.running.verifying():
+        busy = world.call("auditor", "GET", "/audit/verify")
+        assert (busy.status_code, busy.json()["code"]) == (503, "database_busy")
+    assert _verified(world)["ok"] is True

@@ -325,3 +325,23 @@ def test_the_same_site_listed_by_many_at_once_is_entered_once(world: World) -> N
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"case_exists"}
     assert len(world.call(OFFICER, "GET", "/enterprises").json()["items"]) == 1
+
+
+def test_of_faults_without_end_only_the_first_are_told(world: World) -> None:
+    case = world.listed()
+    world.at("2024-06-03")
+    for count, told in ((2_000, 1_001), (20_000, 1)):
+        data = {f"k{number}": 0 for number in range(count)}
+        answer = world.event(f"officer {ZHENGZHOU}", case, "pre_assess", data)
+        assert (answer.status_code, len(answer.json()["errors"])) == (422, told)
+        assert answer.json()["errors"][-1]["code"] == "too_many_faults"
+    body = {"case": case, "reasons": "x", **{f"k{number}": 0 for number in range(20_000)}}
+    assert world.call(None, "POST", "/public/notices/x/objections", body).status_code == 413
+
+
+@pytest.mark.parametrize("text", ["\ufe0f", "\u180b", "\U000e0100", "\u0301"])
+def test_an_answer_in_which_nothing_is_shown_is_none(world: World, text: str) -> None:
+    body = {"case": world.listed(), "kind": "funding", "text": "融资"}
+    asked = world.call(f"officer {ZHENGZHOU}", "POST", "/requests", body).json()["id"]
+    answer = world.call(f"officer {ZHENGZHOU}", "POST", f"/requests/{asked}/answer", {"text": text}, version=1)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "unprintable_text")

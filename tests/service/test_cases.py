@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.service.world import KAIFENG, ZHENGZHOU, World
 from workflows.programme import Role
 
@@ -433,3 +435,25 @@ def test_a_dry_run_answers_the_version_that_stands(world: World) -> None:
     tried = world.call(f"officer {ZHENGZHOU}", "POST", path, body, version=1)
     assert (tried.status_code, tried.headers["etag"], tried.json()["case"]["state"]) == (200, '"1"', "pre_assessed")
     assert world.case(case)["version"] == 1
+
+
+@pytest.mark.parametrize("who", ["admin", "auditor"])
+def test_who_may_not_make_an_event_is_told_who_may(world: World, who: str) -> None:
+    refused = world.event(who, world.listed(), "pre_assess", {})
+    assert refused.status_code == 403
+    said = refused.json()["detail"]
+    assert "填报单位" in said
+    assert "专家" in said
+    assert "企业" not in said
+
+
+def test_a_target_that_the_plan_fixed_stands_again_with_that_plan(world: World) -> None:
+    case = world.listed()
+    world.planned(case)
+    officer, second = f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}"
+    returned = world.moved(officer, case, "return_plan", reason="补正")
+    amended = world.call(officer, "PATCH", f"/cases/{case}", {"target_grade": "A"}, version=returned["version"])
+    assert amended.json()["target_grade"] == "A"
+    corrected = world.moved(second, case, "correct", reason="误退")
+    assert (corrected["state"], corrected["target_grade"]) == ("plan_filed", "B")
+    assert world.call("auditor", "GET", "/audit/verify").json()["ok"] is True

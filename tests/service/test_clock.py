@@ -185,3 +185,8 @@ def test_a_token_expires_by_the_virtual_clock(world: World) -> None:
     assert world.call("guest", "GET", "/clock").status_code == 200
     world.at("2024-05-22T09:00:00+08:00")
     assert world.call("guest", "GET", "/clock").status_code == 401
+
+
+def test_the_clock_does_not_run_decades_ahead(world: World) -> None:
+    refused = world.call("admin", "POST", "/clock", {"to": "2034-06-03T09:00:00+08:00"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "clock_too_far")

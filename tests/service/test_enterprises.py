@@ -131,3 +131,29 @@ def test_a_recognition_writes_its_grade_into_the_ledger(world: World) -> None:
     assert world.call(OFFICER, "GET", f"/enterprises/{site}").json()["grade"] == "B"
     entry = world.call("auditor", "GET", f"/audit?subject={site}").json()["items"][0]
     assert (entry["action"], entry["actor"]["role"], entry["data"]) == ("grade", "system", {"case": case})
+
+
+def test_a_lost_result_takes_back_only_the_grade_that_it_gave(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    world.at("2024-09-12")
+    site = world.case(case)["enterprise"]["id"]
+    found = world.call(OFFICER, "GET", f"/enterprises/{site}").json()
+    amended = world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"grade": "A"}, version=found["version"])
+    assert (found["grade"], amended.json()["grade"]) == ("B", "A")
+    data = {"violation": "弄虚作假", "decided_on": "2024-09-12", "document": "豫环〔2024〕1号"}
+    world.moved("province", case, "disqualify", data)
+    assert world.call(OFFICER, "GET", f"/enterprises/{site}").json()["grade"] == "A"
+
+
+def test_t2_nobody_aims_at_what_the_ledger_says_is_reached(world: World) -> None:
+    case = world.listed()
+    site = world.case(case)["enterprise"]["id"]
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    body = {"grade": "B", "industry": "glass"}
+    assert world.call(OFFICER, "PATCH", f"/enterprises/{site}", body, version=version).status_code == 200
+    line = {**world.line(), "enterprise": site, "current_grade": "C", "target_grade": "B", "industry": "glass"}
+    refused = world.call(OFFICER, "POST", "/cases", line)
+    assert [(each["code"], each["clause"]) for each in refused.json()["errors"]] == [("target_not_above", "T2")]
+    assert "台账" in refused.json()["errors"][0]["detail"]
+    assert world.call(OFFICER, "POST", "/cases", {**line, "target_grade": "A"}).status_code == 201

@@ -357,3 +357,15 @@ def test_an_event_that_a_filing_rests_on_is_not_corrected(world: World) -> None:
     filed = world.call(OFFICER, "POST", f"/filings/{filing}/submit", {}, version=version)
     assert (filed.status_code, filed.json()["status"]) == (200, "submitted")
     assert world.refused(f"second officer {ZHENGZHOU}", case, "correct", reason="填错") == {"rested_on"}
+
+
+def test_r2_a_filing_that_was_sent_back_early_is_explained_by_the_plans_own_day(world: World) -> None:
+    filing = f"henan-2024.{ZHENGZHOU}.list.2024"
+    world.listed()
+    assert _submit(world, filing).status_code == 200
+    assert _return(world, filing).status_code == 200
+    (owed,) = world.call(OFFICER, "GET", f"/obligations?subject={filing}&status=open").json()["items"]
+    told = world.call(OFFICER, "GET", f"/obligations/{owed['id']}/explain").json()
+    assert (owed["due_on"], told["days"][-1]["date"]) == ("2024-05-31", "2024-05-27")
+    assert "2024-05-27" in told["why"]
+    assert "以原定期限 2024-05-31" in told["why"]

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from service import clock, scheduler
 from service.api import edge
-from service.casework import sweep
+from service.casework import digests, sweep
 from service.clock import VirtualClock
 from service.errors import DatabaseAway
 from service.storage.db import Database
@@ -114,3 +114,16 @@ def test_the_documentation_page_loads_nothing_from_elsewhere(shared_world: World
     for address in named:
         assert shared_world.client.get(address).status_code == 200, address
     assert shared_world.client.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
+def test_a_job_that_fails_stays_failed_until_it_succeeds_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "freshen", broken)
+        scheduler._safely(world.running, scheduler.deliver_mails)
+    scheduler._safely(world.running, scheduler.tick)
+    assert world.client.get("/health/ready").json()["checks"]["ticker"]["failed"] is True
+    scheduler._safely(world.running, scheduler.deliver_mails)
+    assert world.client.get("/health/ready").json()["checks"]["ticker"]["failed"] is False

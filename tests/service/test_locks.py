@@ -10,10 +10,12 @@ from sqlalchemy import select, text
 
 from notifications import outbox, unsent
 from service.access import Act, Caller
-from service.casework import publishing
+from service.casework import filings, moves, publishing, requests, revisions
 from service.casework.desk import Desk
+from service.casework.moves import Applied, Command
 from service.casework.obligations import ROWS as OBLIGATIONS
 from service.storage.tables import CaseRow, Enterprise, Notice, table
+from tests.service.test_revisions import OFF_AGAIN
 from tests.service.world import ZHENGZHOU, World
 from workflows.programme import Role, packaged_sources
 
@@ -133,3 +135,82 @@ def test_a_decision_that_a_sender_claims_while_it_is_taken_back_is_corrected(
     assert len(claimed) == 1
     waiting = world.call(OFFICER, "GET", "/messages?template=result&status=pending").json()["items"]
     assert len(waiting) == 2  # what is being sent, and its correction
+
+
+def _after_another(world: World, first: Callable[[Any], object], then: Callable[[], object]) -> None:
+    """`then` begins while what `first` has done is not committed, and waits for it."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            then()
+        except BaseException as fault:  # noqa: BLE001 told in the test's thread
+            failed.append(fault)
+
+    thread = threading.Thread(target=work)
+    with world.running.db.transaction() as tx:
+        first(tx)
+        thread.start()
+        until = time.monotonic() + _PATIENCE
+        while not tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert time.monotonic() < until, failed or "nobody waits"
+            time.sleep(0.01)
+    thread.join(_PATIENCE)
+    assert failed == []
+    assert not thread.is_alive()
+
+
+def _load_a_year(world: World) -> None:
+    with world.running.db.transaction() as tx:
+        by = Act(Caller("command", "command:root", Role.ADMIN), world.running.clock.now(tx))
+        assert revisions.load_year(Desk(tx, world.running.books), by, world.running.post.links, OFF_AGAIN, "改休")
+
+
+def test_w5_what_is_asked_while_a_year_is_loaded_has_the_days_of_that_year(world: World) -> None:
+    world.passes_unseen("2024-09-30T09:00:00+08:00")
+    case = world.listed(reason="补列")
+    asked: list[str] = []
+
+    def ask(tx: Any) -> None:
+        by = Act(Caller("u", "李工", Role.UNIT, unit=ZHENGZHOU), world.running.clock.now(tx))
+        row = requests.enter(Desk(tx, world.running.books), by, requests.NewRequest("funding", "融资", case=case))
+        asked.append(row["id"])
+
+    _after_another(world, ask, lambda: _load_a_year(world))
+    assert world.call(OFFICER, "GET", f"/requests/{asked[0]}").json()["due_on"] == "2024-10-14"
+
+
+def test_p6_what_is_published_while_a_year_is_loaded_runs_the_days_of_that_year(world: World) -> None:
+    case = world.listed()
+    world.checked(case)
+    world.passes_unseen("2024-10-08T09:00:00+08:00")
+    version = world.case(case)["version"]
+
+    def publish(tx: Any) -> None:
+        by = Act(Caller("u", "李工", Role.UNIT, unit=ZHENGZHOU), world.running.clock.now(tx))
+        command = Command(by, case, "publish", {}, frozenset({version}))
+        (done,) = moves.apply_events(Desk(tx, world.running.books), [command])
+        assert isinstance(done, Applied)
+
+    _after_another(world, publish, lambda: _load_a_year(world))
+    due = world.call("province", "GET", "/calendar/due?start=2024-10-08&working_days=5").json()["due_on"]
+    assert world.case(case)["notice"]["ends_on"] == due == "2024-10-15"
+
+
+def test_p4_nobody_corrects_an_acceptance_while_it_is_handed_in(world: World) -> None:
+    case = world.listed()
+    world.accepted(case)
+    version, filing = world.case(case)["version"], f"henan-2024.{ZHENGZHOU}.accepted.2024-07"
+
+    def hand_in(tx: Any) -> None:
+        by = Act(Caller("u1", "李工", Role.UNIT, unit=ZHENGZHOU), world.running.clock.now(tx))
+        filings.submit(Desk(tx, world.running.books), by, filing, 0)
+
+    def correct() -> None:
+        body = {"event": "correct", "data": {}, "reason": "误录"}
+        answer = world.call(f"second officer {ZHENGZHOU}", "POST", f"/cases/{case}/events", body, version=version)
+        assert [each["code"] for each in answer.json()["errors"]] == ["rested_on"]
+
+    _after_another(world, hand_in, correct)
+    (row,) = world.call(OFFICER, "GET", f"/filings/{filing}").json()["rows"]
+    assert (row["case"], world.case(case)["state"]) == (case, "accepted")

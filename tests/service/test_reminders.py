@@ -1095,3 +1095,66 @@ def test_what_a_lost_sender_held_for_whoever_was_removed_is_told_to_who_stands_i
     about = f"/messages?obligation=filing.henan-2024.{ZHENGZHOU}.list.2024&status=sent"
     told = staffed.call("province", "GET", about).json()["items"]
     assert [each["recipient"] for each in told] == ["officer410000@example.org"]
+
+
+class _Slow:
+    """A channel whose first mail takes longer than another's turn is away."""
+
+    def __init__(self, world: World, channel: Any, until: str) -> None:
+        self.world, self.channel, self.until = world, channel, until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.channel, name)
+
+    def send(self, message: Any, now: datetime) -> None:
+        self.channel.send(message, now)
+        if self.until:
+            self.until, until = "", self.until
+            self.world.passes_unseen(until)
+
+
+def test_what_falls_due_while_others_leave_is_worded_anew_before_it_leaves(staffed: World) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down = down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    waits = retried_at(staffed, "05-27T12:00", officer)
+    down.away = False
+    staffed.passes_unseen("2024-05-27T11:59:00+08:00")
+    channels: Any = staffed.running.post.channels
+    channels["email"] = _Slow(staffed, down, "2024-05-27T12:01:00+08:00")
+    scheduler.deliver_mails(staffed.running)
+    assert mails(staffed, officer) == []
+    scheduler.deliver_mails(staffed.running)
+    (told,) = mails(staffed, officer)
+    assert told["id"] != waits
+
+
+def test_what_somebody_retries_does_not_tire_the_mail_of_the_day(staffed: World) -> None:
+    officer = f"officer{ZHENGZHOU}@example.org"
+    down_in(staffed)
+    staffed.at("2024-05-24T08:30:00+08:00")
+    waiting = (MESSAGES.c.status == "pending") & (MESSAGES.c.recipient == officer)
+    with staffed.running.db.transaction() as tx:
+        (old,) = tx.execute(select(MESSAGES.c.id).where(waiting)).scalars()
+        tx.execute(MESSAGES.update().where(waiting).values(status="failed", attempts=76, next_attempt_at=None))
+    staffed.at("2024-05-28T08:30:00+08:00")
+    assert staffed.call(OFFICER, "POST", f"/messages/{old}/retry", {}, version=76).status_code == 200
+    staffed.at("2024-05-28T08:40:00+08:00")
+    told = staffed.call("admin", "GET", f"/messages?recipient={officer}").json()["items"]
+    assert {each["status"] for each in told} == {"cancelled", "pending"}
+
+
+def test_the_officer_of_a_case_is_known_however_the_name_is_written(world: World) -> None:
+    contact(world, ZHENGZHOU, "officer")
+    li = contact(world, ZHENGZHOU, "supervisor", name="李 工", email="li@example.org")
+    world.listed(officer="李工")
+    world.at("2024-06-14T18:00:00+08:00")
+    told = {row["recipient"] for row in mails(world) if "测试企业" in (row["text"] or "")}
+    assert told == {li}
+
+
+def test_who_was_entered_twice_is_told_once(world: World) -> None:
+    for name in ("李工", "李 工"):
+        contact(world, ZHENGZHOU, "officer", name=name, email="Li@example.org" if " " in name else "li@example.org")
+    world.at("2024-05-24T18:00:00+08:00")
+    assert [row["recipient"] for row in mails(world)] == ["li@example.org"]

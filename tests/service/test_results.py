@@ -7,8 +7,10 @@ import pytest
 from notifications import outbox
 from notifications.outbox import MESSAGES
 from service import scheduler
+from service.storage.tables import CaseRow, table
 from tests.service.world import ZHENGZHOU, World
 
+_CASES = table(CaseRow)
 OFFICER = f"officer {ZHENGZHOU}"
 ADDRESS = "boss@example.org"
 
@@ -497,3 +499,72 @@ def test_a_correction_is_told_though_the_case_is_withdrawn_before_it_leaves(worl
     world.moved(OFFICER, case, "withdraw", reason="企业申请退出")
     world.at("2024-07-22T10:00:00+08:00")
     assert _subjects(world) == ["通过验收", "更正"]
+
+
+# --- the address of now ----------------------------------------------------------------------------------------------
+
+
+def _readdressed(world: World, case: str, email: str | None) -> None:
+    """Let the enterprise have another address, or none."""
+    site = world.case(case)["enterprise"]["id"]
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    contact = {"name": "王经理", "phone": "0371-60000000"} | ({"email": email} if email else {})
+    answer = world.call(OFFICER, "PATCH", f"/enterprises/{site}", {"contact": contact}, version=version)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("email", [None, "new@example.org"])
+def test_what_is_told_after_all_goes_to_the_address_of_then_or_to_none(
+    world: World, saturday: str, email: str | None
+) -> None:
+    data = {"violation": "弄虚作假", "decided_on": "2024-07-20", "document": "豫环〔2024〕1号"}
+    world.moved("province", saturday, "disqualify", data)
+    _readdressed(world, saturday, email)
+    world.moved("second of the province", saturday, "correct", reason="误录")
+    world.at("2024-07-22T10:00:00+08:00")
+    assert _subjects(world) == []
+    assert email is None or _subjects(world, email) == ["通过验收"]
+
+
+@pytest.mark.parametrize("email", [None, "new@example.org"])
+def test_what_was_being_sent_when_the_address_changed_is_tried_again_at_the_new_one_only(
+    world: World, saturday: str, email: str | None
+) -> None:
+    with world.running.db.transaction() as tx:
+        tx.execute(MESSAGES.update().where(MESSAGES.c.recipient == ADDRESS).values(next_attempt_at=world.now()))
+        (claimed,) = [each for each in outbox.claim(tx, world.now(), "other", 10) if each.recipient == ADDRESS]
+    _readdressed(world, saturday, email)
+    with world.running.db.transaction() as tx:
+        assert outbox.record_failure(tx, claimed.id, "other", "451 try later", world.now())
+    world.at("2024-07-22T10:00:00+08:00")
+    assert _subjects(world) == []
+    assert email is None or _subjects(world, email) == ["通过验收"]
+
+
+@pytest.mark.parametrize("email", [None, "new@example.org"])
+def test_a_correction_goes_to_the_address_of_now(world: World, saturday: str, email: str | None) -> None:
+    world.at("2024-07-22T10:00:00+08:00")
+    _readdressed(world, saturday, email)
+    world.moved(SECOND, saturday, "correct", reason="误录")
+    world.at("2024-07-22T11:00:00+08:00")
+    assert _subjects(world) == ["通过验收"]
+    assert email is None or _subjects(world, email) == ["更正"]
+
+
+def test_a_case_that_cannot_be_read_keeps_no_other_mail_back(world: World) -> None:
+    jia, yi = _officer(world, "jia"), _officer(world, "yi")
+    unreadable, other = _listed(world), _listed(world)
+    for case in (unreadable, other):
+        world.accepted(case)
+    world.at("2024-08-03T10:00:00+08:00")  # a Saturday
+    for case in (unreadable, other):
+        world.check(case, "failed")
+    (removed,) = [each for each in world.call("admin", "GET", "/contacts").json()["items"] if each["name"] == "jia"]
+    assert world.call("admin", "DELETE", f"/contacts/{removed['id']}", version=removed["version"]).status_code == 200
+    with world.running.db.transaction() as tx:
+        tx.execute(_CASES.update().where(_CASES.c.id == unreadable).values(facts="{}"))
+    world.passes_unseen("2024-08-05T10:00:00+08:00")
+    assert _subjects(world)[2:] == ["复核发现问题", "复核发现问题"]
+    assert (len(_told(world, jia)), len(_told(world, yi))) == (0, 3)  # one of jia's cannot be passed on
+    (waiting,) = world.call("admin", "GET", "/messages?template=result&status=pending").json()["items"]
+    assert "validation error" in waiting["last_error"]

@@ -687,3 +687,11 @@ def test_a_draft_is_not_published(world: World, keyboard: Callable[..., Result])
     refused = keyboard("programme", "publish", "--apply", text=draft)
     assert (refused.exit_code, "draft" in refused.output) == (1, True)
     assert world.call("auditor", "GET", "/programmes/henan-2027").status_code == 404
+
+
+def test_a_plan_with_other_office_hours_keeps_nobody_elses_mail_back(staffed: World) -> None:
+    publish(staffed, SECOND_PLAN.replace("opens = 09:00:00", "opens = 14:00:00"))
+    staffed.at("2024-05-24T18:00:00+08:00")
+    path = f"/messages?recipient=officer{ZHENGZHOU}@example.org"
+    sent = staffed.call("admin", "GET", path).json()["items"]
+    assert {each["sent_at"] for each in sent} == {"2024-05-24T08:30:00+08:00"}
