@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ def _desk(process: Running, *, changes: bool = True) -> Iterator[tuple[Desk, Act
 @click.version_option(VERSION, message="%(prog)s %(version)s")
 def main() -> None:
     """jinji 晋级: runs a grading programme such as 创A晋B as a workflow."""
+    os.umask(0o077)  # what is written here (database, mails, tokens) is for whoever runs it, and for nobody else
 
 
 @main.command("migrate", short_help="Bring the database up to date.")

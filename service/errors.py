@@ -105,7 +105,7 @@ class VersionStale(ServiceError):
     code = "stale"
     said = Text(
         "所给版本不是现行版本（读取后已有变动）：请重新读取，再作决定",
-        "it has changed since you read it: read it again, then decide anew",
+        "not the version as it stands (it has changed since it was read): read it again, then decide anew",
     )
 
     @classmethod

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import httpx
 
@@ -136,7 +138,7 @@ class WebhookChannel:
     def _addresses(self, url: httpx.URL) -> list[IpAddress]:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = [ip_address(text.partition("%")[0]) for text in self._resolve(url.host, port)]
+            found = [ip_address(text.partition("%")[0]) for text in self._resolved(url.host, port)]
         except (OSError, UnicodeError) as error:
             raise Away(f"the name {url.host} is not known: {error}") from error
         for address in found:
@@ -145,6 +147,25 @@ class WebhookChannel:
                 raise Permanent(f"{url.host} is in a network that webhooks may not reach")
             if not allowed and url.scheme != "https":
                 raise Permanent("on the open internet a webhook must be https://")
+        return found
+
+    def _resolved(self, host: str, port: int) -> Sequence[str]:
+        """What the resolver says, which has no bound of its own. Raises OSError, Away."""
+        said: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
+
+        def look() -> None:
+            try:
+                said.put(self._resolve(host, port))
+            except Exception as fault:  # noqa: BLE001 raised again by whoever waits
+                said.put(fault)
+
+        Thread(target=look, daemon=True).start()
+        try:
+            found = said.get(timeout=self._timeout)
+        except Empty:
+            raise Away(f"the name {host} was not found within {self._timeout:g} s") from None
+        if isinstance(found, Exception):
+            raise found
         return found
 
     def _post(self, url: httpx.URL, address: IpAddress, headers: dict[str, str], body: bytes, now: datetime) -> None:

@@ -90,7 +90,12 @@ def open_request(change: Annotated[Change, changing("requests.open")], sent: Req
     wanted = NewRequest(**sent.model_dump())
     if (wanted.case is None) == (wanted.enterprise is None):
         raise Malformed(
-            fault("one_of_both", "case", "case 与 enterprise 须且只须填一项", "either case or enterprise is needed")
+            fault(
+                "one_of_both",
+                "case",
+                "case 与 enterprise 须且只须填一项",
+                "name either the case or the enterprise, and not both",
+            )
         )
 
     def do(desk: Desk, act: Act) -> Answer:

@@ -15,7 +15,7 @@ from service.casework.desk import Desk
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import Conflict, Malformed, NotFound, VersionStale
 from service.storage.tables import CaseRow, Enterprise, table
-from workflows.case import Case, dump, load
+from workflows.case import Case, dump
 from workflows.events import known_grade, target_faults
 from workflows.lifecycle import Lifecycle, replay
 from workflows.text import Text
@@ -180,14 +180,3 @@ def _plain(change: Mapping[str, Any]) -> dict[str, Any]:
 
 def _said(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | list) else str(value)
-
-
-def stored_equals_history(tx: Connection, case_id: str) -> bool:
-    """Whether the stored state of a case is what its history makes (an invariant of the service)."""
-    row = tx.execute(select(_CASES).where(_CASES.c.id == case_id)).mappings().one()
-    rows = audit.history(tx, "case", case_id)
-    case = replay(audit.changes_of(rows))
-    return bool(
-        dump(case) == dump(load(from_json(row["facts"])))
-        and (row["state"], row["version"], row["head"]) == (case.state, rows[-1]["version"], rows[-1]["hash"])
-    )

@@ -256,12 +256,6 @@ def directory(tx: Connection, units: Collection[str]) -> dict[str, list[ContactI
     return found
 
 
-def of_id(tx: Connection, ids: Collection[str]) -> dict[str, ContactInfo]:
-    """The contacts of these ids that stand, by id."""
-    statement = select(_CONTACTS).where(_CONTACTS.c.id.in_(list(ids)), _THERE)
-    return {contact.id: contact for contact in known(tx, tx.execute(statement).mappings())}
-
-
 def first_with(tx: Connection, unit: str, duty: str) -> str | None:
     """The id of the unit's contact that was the first to be given a duty; None where nobody has it."""
     statement = select(_CONTACTS.c.id).where(_CONTACTS.c.unit == unit, _CONTACTS.c.duty == duty, _THERE)

@@ -23,13 +23,10 @@ from service.casework.letters import Letters
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage import locks
-from service.storage.attempts import fault_of
+from service.storage.attempts import AGAIN_AFTER, fault_of
 from workflows.ladders import is_rung
 from workflows.obligations import Outcome
 from workflows.working_days import end_of_day, legal_day
-
-# What could not be told is looked at again after this long.
-_AGAIN_AFTER = timedelta(days=1)
 
 Item = tuple[Mapping[str, Any], str]
 
@@ -89,7 +86,7 @@ def freshen(desk: Desk, links: Links, now: datetime) -> None:
     for person, messages in waits.items():
         fault = fault_of(desk.tx, _freshen, desk, links, now, {person: messages}, careful=True)
         if fault is not None:
-            unsent.put_aside(desk.tx, messages, repr(fault), now + _AGAIN_AFTER)
+            unsent.put_aside(desk.tx, messages, repr(fault), now + AGAIN_AFTER)
 
 
 def _freshen(desk: Desk, links: Links, now: datetime, waits: Mapping[str, list[str]], *, careful: bool = False) -> None:
@@ -223,7 +220,7 @@ def _leave_out(desk: Desk, links: Links, now: datetime, told: dict[str, list[Ite
             if fault is None:
                 kept.append((row, rung))
             else:
-                obligations.put_aside(desk.tx, row["id"], message, fault, now + _AGAIN_AFTER)
+                obligations.put_aside(desk.tx, row["id"], message, fault, now + AGAIN_AFTER)
         told[message] = kept
 
 

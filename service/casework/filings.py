@@ -46,7 +46,7 @@ class NotNil(Conflict):
     """A filing is nil where there is nothing to file, and only there."""
 
     code = "not_nil"
-    said = Text("本单位有应报的内容，不能作零报告；请直接提交", "there are rows to file: submit them, not nil")
+    said = Text("本单位有应报的内容，不能提交零报告；请直接提交", "there are rows to file: submit them, not nil")
 
 
 class FilingFrozen(Conflict):
@@ -71,7 +71,7 @@ class ReportsOwed(Conflict):
 
     code = "reports_owed"
     said = Text(
-        "本月尚有案件未报进展，不能作零报告：请先登记各案进展",
+        "本月尚有培育对象未报进展，不能提交零报告：请先登记其进展",
         "cases owe their report of this month, so the filing is not nil: report their progress first",
     )
 
@@ -81,7 +81,7 @@ class PlansOwed(Conflict):
 
     code = "plans_owed"
     said = Text(
-        "尚有案件未报提升方案，不能作零报告：请先报送各案方案，或将退出的企业退出清单",
+        "尚有培育对象未报提升方案，不能提交零报告：请先报送其方案，或将已退出的企业办理退出",
         "cases owe their plan, so the filing is not nil: file their plans, or withdraw who has left",
     )
 

@@ -8,7 +8,7 @@ office hours.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -21,15 +21,13 @@ from service.casework.digests import Telling, is_breach
 from service.casework.links import Links
 from service.casework.obligations import ROWS, RUNGS
 from service.storage import locks
-from service.storage.attempts import fault_of
+from service.storage.attempts import AGAIN_AFTER, fault_of
 from workflows.ladders import Reached, climb
 from workflows.programme import Programme
 from workflows.working_days import legal_day
 
 # Rows of one transaction. A mail that they share with the next thousand is rewritten then.
 _AT_ONCE = 2000
-# One whose turn failed is looked at again after this long.
-_AGAIN_AFTER = timedelta(days=1)
 
 
 def sweep(desk: Desk, links: Links, now: datetime) -> int:
@@ -47,7 +45,7 @@ def sweep(desk: Desk, links: Links, now: datetime) -> int:
         for row in rows:
             fault = fault_of(desk.tx, _turn, desk, links, now, [row], careful=True)
             if fault is not None:
-                marked = row | {"trouble": obligations.trouble(fault), "next_at": now + _AGAIN_AFTER}
+                marked = row | {"trouble": obligations.trouble(fault), "next_at": now + AGAIN_AFTER}
                 breaches.write(desk.tx, [marked])
     return len(rows)
 
@@ -69,6 +67,7 @@ class _Round:
     def __init__(self, desk: Desk, links: Links, now: datetime, rows: list[dict[str, Any]], *, careful: bool) -> None:
         self.desk, self.links, self.now, self.rows, self.careful = desk, links, now, rows, careful
         self.directory = Directory(desk, rows)
+        _forget_taken_back(desk.tx, [row["id"] for row in rows])
         self.claimed = _claimed(desk.tx, [row["id"] for row in rows])
         self.tellings: list[Telling] = []
 
@@ -144,12 +143,14 @@ def _newest(addressed: Iterable[tuple[Reached, Addressee]]) -> Iterator[tuple[Re
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """Of each of these obligations the rungs that were told, and to whom; a mail that was taken back has told nothing,
-    unless it may have arrived before.
-    """
+def _forget_taken_back(tx: Connection, ids: Sequence[str]) -> None:
+    """Give up the rungs of mails that were taken back: they have told nothing, unless they may have arrived before."""
     of_it = select(MESSAGES.c.id).where(MESSAGES.c.id == RUNGS.c.message, MESSAGES.c.status == str(Status.CANCELLED))
     tx.execute(RUNGS.delete().where(RUNGS.c.obligation.in_(ids), of_it.where(~MESSAGES.c.unsure).exists()))
+
+
+def _claimed(tx: Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
+    """Of each of these obligations the rungs that were told, and to whom."""
     statement = select(RUNGS.c.obligation, RUNGS.c.rung, RUNGS.c.recipient).where(RUNGS.c.obligation.in_(ids))
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in tx.execute(statement):

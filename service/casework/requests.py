@@ -83,14 +83,12 @@ def enter(desk: Desk, act: Act, sent: NewRequest) -> dict[str, Any]:
                 f"not before {of.programme.year}, the year of the programme",
             )
         )  # fmt: skip
-    if (
-        act.caller.role == Role.ENTERPRISE
-        and rules.answer(of.programme, desk.calendar, "", of.unit, received_at).due_at <= act.at
-    ):
+    if act.caller.role == Role.ENTERPRISE and legal_day(received_at) < legal_day(act.at):
         raise Malformed(
             fault(
-                "term_over", "received_at", "按此收到时间，答复期限已过：由填报单位登记其收到的时间",
-                "its term would be over already: the unit enters when it received that",
+                "received_earlier", "received_at", "在此提出的需求以今日为收到日；此前以其他方式提出的，由填报单位登记",
+                "what is asked here is received today; what was asked before in another way is entered by the unit",
+                of.programme.spans.answer.clause,
             )
         )  # fmt: skip
     request_id = desk.chance.id(act.at)

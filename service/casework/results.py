@@ -7,7 +7,7 @@ after a lapse that he may submit again. What a mistake took back is told after a
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json
@@ -21,7 +21,7 @@ from service.casework.desk import Desk
 from service.casework.letters import both, clause_said
 from service.casework.obligations import RUNGS
 from service.casework.standing import WITH_SITE, Standing, standing
-from service.storage.attempts import fault_of
+from service.storage.attempts import AGAIN_AFTER, fault_of
 from service.storage.tables import CaseRow, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
@@ -32,8 +32,6 @@ from workflows.working_days import legal_day
 ROWS, _CASES = table(ResultRow), table(CaseRow)
 # Whether anything decided on a case has been told: asked with the case, it spares whoever withdraws or comes again a look.
 IS_TOLD_OF = select(ROWS.c.message).where(ROWS.c.case_id == _CASES.c.id).exists()
-# What cannot be passed on is looked at again after this long.
-_AGAIN_AFTER = timedelta(days=1)
 _SITE = "site:"  # so begins who is an enterprise
 # Who decides of a unit's case without it.
 _OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
@@ -206,7 +204,7 @@ def readdress(desk: Desk, now: datetime) -> None:
     orphaned = told.where(outbox.is_due(now), correspondence.is_removed(ROWS.c.recipient)).order_by(ROWS.c.message)
     for row in desk.tx.execute(orphaned).all():
         if fault := fault_of(desk.tx, _pass_on, desk, row.message, row.case_id):
-            unsent.put_aside(desk.tx, [row.message], repr(fault), now + _AGAIN_AFTER)
+            unsent.put_aside(desk.tx, [row.message], repr(fault), now + AGAIN_AFTER)
 
 
 def _pass_on(desk: Desk, message: str, case_id: str) -> None:

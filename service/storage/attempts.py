@@ -1,6 +1,7 @@
 """Doing something as if it had not been tried, where it fails."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import ParamSpec
 
 import structlog
@@ -9,6 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 _log = structlog.get_logger(__name__)
 _P = ParamSpec("_P")
+AGAIN_AFTER = timedelta(days=1)  # what could not be done is looked at again after this long
 
 
 def fault_of(tx: Connection, act: Callable[_P, object], *args: _P.args, **more: _P.kwargs) -> Exception | None:

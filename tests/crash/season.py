@@ -172,8 +172,8 @@ def _names(tx: Connection) -> dict[str, str]:
     names |= {row.id: f"request {row.text}" for row in tx.execute(select(_REQUESTS))}
     names |= {row.id: "objection" for row in tx.execute(select(_OBJECTIONS))}
     names |= {row.id: f"notice of {row.opened_on}" for row in tx.execute(select(_NOTICES))}
-    ids = list(tx.execute(select(_CONTACTS.c.id)).scalars())
-    return names | {id_: contact.email for id_, contact in contacts.of_id(tx, ids).items()}
+    units = list(tx.execute(select(_CONTACTS.c.unit)).scalars())
+    return names | {each.id: each.email for found in contacts.directory(tx, units).values() for each in found}
 
 
 def mails(running: Running) -> dict[str, str]:

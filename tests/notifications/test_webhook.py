@@ -308,3 +308,13 @@ def test_a_receiver_that_answers_an_octet_at_a_time_is_left_in_the_end() -> None
 @pytest.mark.parametrize("address", ["::127.0.0.1", "fec0::1", "::ffff:0:127.0.0.1", "5f00::1", "3fff::1"])
 def test_what_of_ipv6_was_not_given_out_is_not_the_open_internet(address: str) -> None:
     assert not is_public(ip_address(address))
+
+
+def test_a_resolver_that_hangs_holds_nobody_up() -> None:
+    hangs = threading.Event()
+    slow = channel(answering(204), resolve=lambda host, port: ["8.8.8.8"] if hangs.wait(30) else [], timeout=0.05)
+    try:
+        with pytest.raises(Away, match="was not found within"):
+            slow.send(event("https://hooks.example.org/"), NOW)
+    finally:
+        hangs.set()

@@ -8,14 +8,20 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from pydantic_core import from_json
+from sqlalchemy import select
 
 from service.access import SYSTEM, Caller
-from service.casework import cases, verification
+from service.casework import audit, cases, verification
 from service.settings import Settings
+from service.storage.tables import CaseRow, table
 from tests.service.world import BEGINS, ZHENGZHOU, World, open_world
 from tests.workflows.cases import EXAMPLES, henan
+from workflows.case import load
+from workflows.lifecycle import replay
 from workflows.programme import Role
 
+_CASES = table(CaseRow)
 OFFICERS = (f"officer {ZHENGZHOU}", f"second officer {ZHENGZHOU}")
 PROVINCE = ("province", "second of the province")
 EVENTS = sorted(set(henan().programme.event_by_name) - {"list", "recognise", "lapse", "uphold_objection"})
@@ -112,7 +118,10 @@ class Season(RuleBasedStateMachine):
         """After every step."""
         with self.world.running.db.reading() as tx:
             for case in self.cases:
-                assert cases.stored_equals_history(tx, case)
+                row = tx.execute(select(_CASES).where(_CASES.c.id == case)).one()
+                history = audit.history(tx, "case", case)
+                assert load(from_json(row.facts)) == replay(audit.changes_of(history))
+                assert (row.version, row.head) == (history[-1]["version"], history[-1]["hash"])
             entries, broken = verification.verify(tx, UNIT)
         assert entries >= 2 * len(self.cases)
         assert broken == []

@@ -471,11 +471,14 @@ def test_w5_the_median_counts_working_days_after_the_day_of_receipt() -> None:
     assert median_working_days(calendar, []) is None
 
 
-def test_an_enterprise_enters_no_request_whose_term_is_over_already(world: World) -> None:
+def test_w5_what_an_enterprise_asks_here_is_received_today_and_leaves_the_whole_term(world: World) -> None:
     case = world.listed()
     world.token("enterprise", Role.ENTERPRISE, cases=(case,))
-    world.at("2024-06-12")
-    body = {"case": case, "kind": "other", "text": "早已提出", "received_at": "2024-05-20T09:00:00+08:00"}
+    world.at("2024-06-12T00:30:00+08:00")
+    body = {"case": case, "kind": "other", "text": "早已提出", "received_at": "2024-06-11T23:59:59+08:00"}
     refused = world.call("enterprise", "POST", "/requests", body)
-    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "term_over")
+    (fault,) = refused.json()["errors"]
+    assert (refused.status_code, fault["code"], fault["clause"]) == (422, "received_earlier", "W5")
     assert world.call(OFFICER, "POST", "/requests", body).status_code == 201
+    today = {**body, "received_at": "2024-06-12T00:00:00+08:00"}
+    assert world.call("enterprise", "POST", "/requests", today).json()["due_on"] == "2024-06-19"

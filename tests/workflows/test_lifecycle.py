@@ -280,6 +280,10 @@ def test_w1_asks_nothing_of_other_industries_or_grades(industry: str, grade: str
     walk = Walk(industry=industry, current_grade="C", target_grade="A", site=Site()).to("upgrading")
     walk.go("report_progress", REPORT, at="2024-07-18")
     assert walk.go("accept", {**REVIEW, "grade": grade}, at="2024-07-20").grade_reached == grade
+    # What was reached counts from there on, and not what was aimed at.
+    walk.go("spot_check", check(), at="2024-08-06", by=PROVINCE)
+    walk.go("publish", at="2024-09-03")
+    assert walk.go("recognise", at="2024-09-11 00:00", by=SYSTEM).state == "recognised"
 
 
 @pytest.mark.parametrize(
@@ -861,3 +865,27 @@ def test_a_measure_that_lacks_something_is_not_also_said_to_be_too_few() -> None
     faults = Walk().to("pre_assessed").data("file_plan", {**PLAN, "measures": [measure]}, "2024-06-10")
     assert isinstance(faults, tuple)
     assert [(fault.code, fault.field) for fault in faults] == [("missing", "data.measures[0].kind")]
+
+
+def test_p5_what_is_ordered_begins_the_acceptance_anew_and_the_acceptance_ends_the_order() -> None:
+    walk = _ordered()
+    assert (walk.case.grade_reached, walk.case.review_on) == (None, date(2024, 10, 8))
+    walk.go(
+        "report_progress", {**REPORT, "month": "2024-08", "assessed_on": "2024-08-20", "done": [2]}, at="2024-08-20"
+    )
+    accepted = walk.go("accept", {**REVIEW, "reviewed_on": "2024-08-20"}, at="2024-08-21")
+    assert (accepted.grade_reached, accepted.review_on) == ("B", None)
+
+
+def test_w2_who_is_listed_again_begins_without_the_order_of_before() -> None:
+    walk = _ordered()
+    walk.go("withdraw", at="2024-08-08", reason="退出")
+    again = walk.go("relist", at="2024-08-09", reason="再次申请")
+    assert (again.review_on, again.measures, again.plan) == (None, (), None)
+
+
+def test_p3_a_measure_that_is_reported_done_again_keeps_the_day_on_which_it_was() -> None:
+    walk = Walk().to("upgrading")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    walk.go("report_progress", {**REPORT, "month": "2024-08", "assessed_on": "2024-08-20"}, at="2024-08-20")
+    assert [each.done_on for each in walk.case.measures] == [date(2024, 7, 18)]

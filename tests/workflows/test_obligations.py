@@ -37,6 +37,7 @@ from workflows.obligations import (
     ended,
     filings,
     of_case,
+    refiling,
     settled,
     stage_at,
     stage_due_at,
@@ -686,3 +687,31 @@ def test_w5_somebody_wakes_for_every_rung_and_for_the_breach_and_never_for_an_en
 def test_the_machine_of_the_second_programme_is_made_of_the_same_kinds() -> None:
     assert {ladder.id for ladder in SECOND.ladders} == {ladder.id for ladder in HENAN.ladders} == set(KINDS)
     assert Lifecycle(SECOND).programme.province.code != HENAN.province.code
+
+
+def test_p2_one_measure_that_is_done_makes_no_other_met() -> None:
+    walk = Walk().to("pre_assessed")
+    walk.go("file_plan", {**PLAN, "measures": [MEASURE, {**MEASURE, "title": "料场封闭"}]}, at="2024-06-10")
+    walk.go("start_upgrade", {"started_on": "2024-06-12"}, at="2024-06-12")
+    walk.go("report_progress", REPORT, at="2024-07-18")
+    before = walk.case
+    walk.go("amend_plan", {"drop": [2]}, at="2024-07-19", reason="取消")
+    assert ends(before, walk.case, "2024-07-19") == {"measure.2": "closed"}
+
+
+@pytest.mark.parametrize(
+    ("returned_at", "due_on"), [("2024-05-22", date(2024, 5, 31)), ("2024-05-28", date(2024, 6, 4))]
+)
+def test_r2_what_is_sent_back_is_owed_in_five_working_days_and_never_before_the_plans_own_day(
+    returned_at: str, due_on: date
+) -> None:
+    since = instant("2024-05-20")
+    owed_ = next(each for each in filings(HENAN, calendar(), since) if each.subject == "henan-2024.410100.list.2024")
+    again = refiling(HENAN, calendar(), owed_, 2, instant(returned_at))
+    assert (again.due_on, again.clause, again.since) == (due_on, "R2", instant(returned_at))
+
+
+def test_p6_a_check_on_the_day_of_the_review_is_of_it() -> None:
+    walk = Walk().to("accepted")
+    walk.go("spot_check", check(day="2024-07-20"), at="2024-07-20", by=PROVINCE, reason="提前")
+    assert "stage.publication" in owed(walk.case)
