@@ -47,7 +47,7 @@ _MESSAGE: dict[str, Any] = {
     "recipient": "li@example.org", "recipient_name": "李明", "language": "zh", "unit": "410100", "status": "sent",
     "attempts": 1, "message_id": "<0191f0c0-9a41-7c3e-b1d5-6f2f0a4c8e60@jinji.example.org>",
     "created_at": "2024-05-24T08:30:00+08:00", "next_attempt_at": None, "sent_at": "2024-05-24T08:30:00+08:00",
-    "last_error": None, "rungs": [{"obligation": "filing.henan-2024.410100.list.2024", "rung": "t-7"}],
+    "last_error": None, "rungs": [{"obligation": "filing.henan-2024.410100.list.2024", "rung": "t-7"}], "decision": None,
 }  # fmt: skip
 _LETTER = {
     **_MESSAGE, "subject": "【即将到期】报送附件 1 培育清单：2024年5月31日（星期五），还有 5 个工作日",

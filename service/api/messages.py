@@ -30,6 +30,14 @@ class RungGot(Got):
     rung: str
 
 
+class DecisionGot(Got):
+    """The event of a case that a message tells of: its kind, and the version of the case that it made."""
+
+    case: str
+    version: int
+    kind: str
+
+
 class MessageLine(Got):
     """A mail or webhook to one recipient."""
 
@@ -48,6 +56,7 @@ class MessageLine(Got):
     sent_at: datetime | None
     last_error: str | None
     rungs: list[RungGot]
+    decision: DecisionGot | None
 
 
 class MessageGot(MessageLine):
@@ -81,6 +90,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "sent_at": shown.instant(row["sent_at"]),
         "last_error": row["last_error"],
         "rungs": row["rungs"],
+        "decision": row["decision"],
     }
 
 

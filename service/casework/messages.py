@@ -15,11 +15,11 @@ from service.casework import audit
 from service.casework.desk import Desk
 from service.casework.obligations import RUNGS
 from service.errors import Conflict, NotFound, VersionStale
-from service.storage.tables import AuditEntry, table
+from service.storage.tables import AuditEntry, ResultRow, table
 from workflows.programme import Role
 from workflows.text import Text
 
-_AUDIT = table(AuditEntry)
+_AUDIT, _RESULTS = table(AuditEntry), table(ResultRow)
 
 
 class MessageSent(Conflict):
@@ -54,7 +54,7 @@ def status_of(row: dict[str, Any]) -> str:
 def search(
     tx: Connection, caller: Caller, wanted: Search, limit: int, after: tuple[datetime, str] | None
 ) -> list[dict[str, Any]]:
-    """Up to `limit` messages in scope, newest first, beyond the one `after` (its `created_at` and id), with their rungs."""
+    """Up to `limit` messages in scope, newest first, beyond the one `after` (its `created_at` and id), with what each tells of."""
     condition = seen(caller)
     if wanted.status == Status.PENDING:
         condition &= MESSAGES.c.status.in_((str(Status.PENDING), str(Status.SENDING)))
@@ -63,7 +63,7 @@ def search(
     if wanted.obligation is not None:
         condition &= MESSAGES.c.id.in_(select(RUNGS.c.message).where(RUNGS.c.obligation == wanted.obligation))
     asked = Wanted(recipient=wanted.recipient, template=wanted.template)
-    return _with_rungs(tx, outbox.page(tx, asked, limit, after, seen=condition))
+    return _with_causes(tx, outbox.page(tx, asked, limit, after, seen=condition))
 
 
 def read(tx: Connection, caller: Caller, message_id: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def read(tx: Connection, caller: Caller, message_id: str) -> dict[str, Any]:
     row = tx.execute(select(MESSAGES).where(MESSAGES.c.id == message_id, seen(caller))).mappings().one_or_none()
     if row is None:
         raise NotFound
-    return _with_rungs(tx, [dict(row)])[0]
+    return _with_causes(tx, [dict(row)])[0]
 
 
 def retry(desk: Desk, act: Act, message_id: str, attempts: int) -> dict[str, Any]:
@@ -90,8 +90,13 @@ def retry(desk: Desk, act: Act, message_id: str, attempts: int) -> dict[str, Any
     return read(desk.tx, act.caller, message_id)
 
 
-def _with_rungs(tx: Connection, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_causes(tx: Connection, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Why each was written: the rungs of obligations that it tells of, or the decision on a case."""
     rows = list(rows)
+    results = select(_RESULTS).where(_RESULTS.c.message.in_([row["id"] for row in rows]))
+    decided = {
+        each.message: {"case": each.case_id, "version": each.version, "kind": each.kind} for each in tx.execute(results)
+    }
     told = defaultdict(list)
     statement = (
         select(RUNGS.c.message, RUNGS.c.obligation, RUNGS.c.rung)
@@ -100,4 +105,4 @@ def _with_rungs(tx: Connection, rows: Iterable[dict[str, Any]]) -> list[dict[str
     )
     for each in tx.execute(statement):
         told[each.message].append({"obligation": each.obligation, "rung": each.rung})
-    return [{**row, "rungs": told[row["id"]]} for row in rows]
+    return [{**row, "rungs": told[row["id"]], "decision": decided.get(row["id"])} for row in rows]

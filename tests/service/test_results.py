@@ -31,8 +31,10 @@ def _told(world: World, to: str = ADDRESS) -> list[dict[str, Any]]:
 
 
 def test_p6_who_was_refused_is_told_what_is_missing_and_until_when(world: World) -> None:
-    world.rejected(_listed(world))
+    case = _listed(world)
+    version = world.rejected(case)["version"]
     accepted, rejected = _told(world)
+    assert (rejected["rungs"], rejected["decision"]) == ([], {"case": case, "version": version, "kind": "reject"})
     assert accepted["subject"].startswith("【通过验收】")
     assert rejected["subject"].startswith("【未通过】")
     for said in ("台账不全", "在线监测数据缺失", "2024年12月20日（星期五）24:00 前", "逾期不再受理"):
