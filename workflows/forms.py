@@ -41,12 +41,18 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an enterprise asked for on account of a case, and the answer; the instants are aware."""
+    """What an enterprise asked for, by when it was to be answered, and the answer; the instants are aware."""
 
     text: str
     received_at: datetime
+    due_on: date
     answer: str | None = None
     answered_at: datetime | None = None
+
+    @property
+    def lasted_to(self) -> str | None:
+        """The month of the answer, `2024-07`; None while there is none."""
+        return None if self.answered_at is None else f"{legal_day(self.answered_at):%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,15 +255,22 @@ def _measures(line: _Line) -> str:
 
 
 def _needs(line: _Line) -> str | None:
-    """What was received in the month, each with its answer, one on a line."""
-    of_month = (each for each in line.needs if f"{legal_day(each.received_at):%Y-%m}" == line.filing.period)
+    """What was received or answered in the month, or waited all through it, one on a line."""
+    month = line.filing.period
+    of_month = (
+        each
+        for each in line.needs
+        if f"{legal_day(each.received_at):%Y-%m}" <= month and (each.lasted_to is None or each.lasted_to >= month)
+    )
     return "\n".join(_need(each) for each in of_month) or None
 
 
 def _need(need: Need) -> str:
-    answered_on = need.answered_at and legal_day(need.answered_at)
-    answered = f"答复（{answered_on}）：{_flat(need.answer or '')}" if answered_on else "尚未答复"
-    return f"{legal_day(need.received_at)} {_flat(need.text)}；{answered}"
+    asked = f"{legal_day(need.received_at)} {_flat(need.text)}"
+    if need.answered_at is None:
+        return f"{asked}；尚未答复（期限 {need.due_on}）"
+    late = "，逾期" if need.answered_at >= end_of_day(need.due_on) else ""
+    return f"{asked}；答复（{legal_day(need.answered_at)}{late}）：{_flat(need.answer or '')}"
 
 
 def _flat(text: str) -> str:

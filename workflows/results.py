@@ -23,7 +23,7 @@ _CLOSED = Text("本年度不再受理，可在下一年度行动中申请", "not
 _AGAIN = Text("逐条整改并答复，由填报单位再次报送", "put right and answer each finding; your unit submits you again")
 _ASK_UNIT = Text("向填报单位了解情况", "ask your unit about it")
 
-_NOT_PASSED = "spot_check, not passed"
+_NOT_PASSED, _REFUSED = "spot_check, not passed", "lapse, refused"
 
 # By the kind of event (`told_as`); all others are the unit's to explain.
 TO_ENTERPRISE: Mapping[str, Result] = {
@@ -93,6 +93,14 @@ TO_ENTERPRISE: Mapping[str, Result] = {
         Text("贵单位本年度未获认定，本次培育已结束。", "Your site was not recognised this year; its case is closed."),
         _CLOSED, with_findings=True,
     ),
+    _REFUSED: Result(
+        Text("【未获认定】", "[Lapsed]"),
+        Text(
+            "贵单位未通过省级复核，理由和问题如下；再次认定报送期限已过，本次培育已结束。",
+            "Your site has not passed the province's check, for what stands below; the day of re-submission is over and its case closed.",
+        ),
+        _CLOSED, with_findings=True,
+    ),
     "disqualify": Result(
         Text("【取消资格】", "[Disqualified]"),
         Text("贵单位已被取消资格。", "Your site has lost its eligibility."), _ASK_UNIT,
@@ -147,6 +155,14 @@ TO_UNIT: Mapping[str, Result] = {
         Text("下列企业已通过省级复核。", "This enterprise has passed the province's check."),
         Text("按时公示", "publish it in time"), is_applied_for=False,
     ),
+    _REFUSED: Result(
+        Text("【未获认定】", "[Lapsed]"),
+        Text(
+            "下列企业未通过省级复核，理由和问题如下；再次认定报送期限已过，本次培育已结束。",
+            "This enterprise has not passed the province's check, for what stands below; the day of re-submission is over and its case closed.",
+        ),
+        Text("告知企业并核对本单位名单", "tell the enterprise and look at your lists"), with_findings=True,
+    ),
     "lapse": Result(
         Text("【未获认定】", "[Lapsed]"),
         Text("下列企业本年度未获认定，本次培育已结束。", "This enterprise was not recognised this year; its case is closed."),
@@ -158,10 +174,16 @@ TO_UNIT: Mapping[str, Result] = {
         Text("核对该企业现状", "look how the case stands"),
     ),
 }  # fmt: skip
+# What the unit is told when the notice of a case has run and something stands against its recognition.
+STALLED = Result(
+    Text("【尚未认定】", "[Not yet recognised]"),
+    Text("下列企业公示期已满，但尚不能认定，原因如下。", "The notice of this enterprise has run, but it cannot be recognised yet, for the reason below."),
+    Text("补齐所缺，即自动认定", "supply what is missing: recognition follows by itself"), is_applied_for=False,
+)  # fmt: skip
 # What a case owes after a decision, by whose day something is to be done.
 TERMS = ("resubmission", "re_review")
 # Whose reason is told; of the others it stands in the findings, or there is none.
-WITH_REASON = ("return_plan", "reject", "order_rectification", "withdraw", "correct")
+WITH_REASON = ("return_plan", "reject", "order_rectification", "lapse", "withdraw", "correct")
 # After these nobody has to act on what was decided before, and nothing is decided by them: of a withdrawal only an
 # enterprise is told that has heard of a decision before.
 OVERTAKES = frozenset({"resubmit", "withdraw"})
@@ -169,6 +191,8 @@ OVERTAKES = frozenset({"resubmit", "withdraw"})
 
 def told_as(kind: str, case: Case) -> str:
     """Under which name an event of this kind, the case's last, is put into words."""
+    if kind == "lapse" and case.lapsed_after is not None and case.lapsed_after.kind == "reject":
+        return _REFUSED
     is_passed = kind != "spot_check" or (case.check is not None and case.check.result == "passed")
     return kind if is_passed else _NOT_PASSED
 

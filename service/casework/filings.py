@@ -206,16 +206,21 @@ def drawn_up(desk: Desk, row: Any) -> list[Row]:
         ((standing(each).case, _site(each, contacts.get(each["site_contact"]))) for each in found),
         # Only who tells of acceptances has batches (P4); the others need not read what was handed in month by month.
         _others(desk, row) if forms.tells_of_acceptances(form) else forms.Others(),
-        _needs(desk.tx, [each["id"] for each in found]) if forms.tells_of_needs(form) else {},
+        _needs(desk.tx, found) if forms.tells_of_needs(form) else {},
     )
 
 
-def _needs(tx: Connection, cases: Sequence[str]) -> dict[str, list[forms.Need]]:
-    """What was asked for on account of these cases, in the order of receipt."""
+def _needs(tx: Connection, cases: Sequence[Any]) -> dict[str, list[forms.Need]]:
+    """What was asked for on account of these cases (rows), or of their sites as such, in the order of receipt."""
+    by_site: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        by_site[case["enterprise"]].append(case["id"])
     found: dict[str, list[forms.Need]] = defaultdict(list)
-    asked = select(_REQUESTS).where(_REQUESTS.c.case_id.in_(cases)).order_by(_REQUESTS.c.received_at, _REQUESTS.c.id)
-    for row in tx.execute(asked):
-        found[row.case_id].append(forms.Need(row.text, row.received_at, row.answer, row.answered_at))
+    asked = select(_REQUESTS).where(_REQUESTS.c.enterprise.in_(by_site))
+    for row in tx.execute(asked.order_by(_REQUESTS.c.received_at, _REQUESTS.c.id)):
+        need = forms.Need(row.text, row.received_at, row.due_on, row.answer, row.answered_at)
+        for case_id in [row.case_id] if row.case_id else by_site[row.enterprise]:
+            found[case_id].append(need)
     return found
 
 

@@ -98,7 +98,7 @@ class Letters:
             "answered_on": legal_day(request["answered_at"]),
             "link": self._links.to(*_place(row)),
         }
-        return "request_answered", {**self._frame(programme), "request": said}
+        return "request_answered", {**self._frame(programme), "sender": said["unit"], "request": said}
 
     def correction(self, rows: Sequence[Mapping[str, Any]], why: Text, paper: str) -> tuple[str, dict[str, Any]]:
         """Template and context of the mail that says which days have moved; a row carries its old day as `was_on`."""

@@ -323,17 +323,14 @@ def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _held(programme: Programme, data: Listing, site: Mapping[str, Any]) -> Reason | None:
-    """The fault of a line whose site holds the target already, or one above it, as the ledger says (一, 新增)."""
+    """The fault of a line that says another present grade than the ledger has for that industry of the site (一, 新增)."""
     known = programme.grade_by_id.get(site["grade"])
-    target = programme.grade_by_id[data.target_grade]
-    is_reached = known is not None and known.ladder == target.ladder and not programme.is_above(target.id, known.id)
-    if known is None or site["industry"] != data.industry or not is_reached:
+    if known is None or site["industry"] != data.industry or known.id == data.current_grade:
         return None
     return fault(
-        "target_not_above",
-        "target_grade",
-        f"企业台账所载现等级为{quoted(known.name).zh}，拟提升等级须高于它；台账有误的，先更正台账",
-        f"the ledger has this site at {quoted(known.name).en}, and the target must be above it; if that is wrong, correct "
-        "the ledger first",
+        "grade_differs",
+        "current_grade",
+        f"企业台账所载现等级为{quoted(known.name).zh}：请照此填写；台账有误的，先更正台账",
+        f"the ledger has this site at {quoted(known.name).en}: say so here, or correct the ledger first if that is wrong",
         programme.cites.grades,
     )

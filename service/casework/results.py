@@ -6,7 +6,7 @@ after a lapse that he may submit again. What a mistake took back is told after a
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,18 @@ from service.storage.attempts import AGAIN_AFTER, fault_of
 from service.storage.tables import CaseRow, ResultRow, table
 from workflows.case import Case
 from workflows.programme import Programme, Role
-from workflows.results import OVERTAKES, TERMS, TO_ENTERPRISE, TO_UNIT, WITH_REASON, Result, decides, told_as, what_next
+from workflows.results import (
+    OVERTAKES,
+    STALLED,
+    TERMS,
+    TO_ENTERPRISE,
+    TO_UNIT,
+    WITH_REASON,
+    Result,
+    decides,
+    told_as,
+    what_next,
+)
 from workflows.text import Text
 from workflows.working_days import legal_day
 
@@ -39,11 +50,15 @@ _OTHERS = frozenset({Role.PROVINCE, Role.SYSTEM})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to a case: how it stands since, the event's reason, and the version of the event that it corrects."""
+    """What happened to a case: how it stands since, the event's reason, and the version of the event that it corrects.
+
+    `stalled_at`: nothing happened at that instant, when it should have; the reason says why.
+    """
 
     stands: Standing
     reason: str | None
     corrects: int | None = None
+    stalled_at: datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -110,13 +125,28 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
             left += (row for row in told if row["recipient"].startswith(_SITE))
         overtaken += ((row["message"], event.stands.version) for row in stale)
     taken_back = _take_back(desk.tx, overtaken)
+    events = _with_reasons(desk.tx, events, known)
     _tell_after_all(desk.tx, after_all, max(event.stands.row["head_at"] for event in events))
-    heard = {(row["case_id"], row["recipient"]): (event, row) for event, row in mistaken if _has_heard(row, taken_back)}
+    heard = {
+        (row["case_id"], row["recipient"]): (event, row)
+        for event, row in reversed(mistaken)  # of a refusal and the lapse upon it, the refusal is the mistake
+        if _has_heard(row, taken_back)
+    }
     corrections = (_correction(desk, event, row) for event, row in heard.values())
     letters = [letter for letter in corrections if letter is not None]
     heard_before = {row["case_id"] for row in left if _has_heard(row, taken_back)}
     told_anew = (event for event in events if event.decides or event.stands.case.id in heard_before)
     letters += _letters(desk, [event for event in told_anew if event.corrects is None])
+    _send(desk, letters)
+
+
+def tell_stalled(desk: Desk, stands: Standing, why: Text, now: datetime) -> None:
+    """Write to whoever looks after a case that its notice has run and that it cannot be recognised yet, and why."""
+    people = _Officers(desk, [stands.case]).of(stands.case)
+    _send(desk, [_Letter(Event(stands, why.get(to.language), stalled_at=now), to, STALLED) for to in people])
+
+
+def _send(desk: Desk, letters: Sequence[_Letter]) -> None:
     messages = [_message(desk, letter) for letter in letters]
     outbox.enqueue(desk.tx, messages, domain=desk.books.links.domain)
     rows = [
@@ -131,6 +161,23 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
     ]
     if rows:
         desk.tx.execute(ROWS.insert(), rows)
+
+
+def _with_reasons(
+    tx: Connection, events: Sequence[Event], known: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Event]:
+    """The events, a lapse upon a refusal with the reason of that: it may be the first that anybody hears of it."""
+    refused = {
+        row["message"]: row["case_id"]
+        for event in events
+        for row in known[event.stands.case.id]
+        if event.kind == "lapse" and row["kind"] == "reject" and row["version"] == event.stands.version - 1
+    }
+    if not refused:
+        return list(events)
+    told = tx.execute(select(MESSAGES.c.id, MESSAGES.c.context).where(MESSAGES.c.id.in_(refused)))
+    reasons = {refused[row.id]: from_json(row.context)["reason"] for row in told}
+    return [replace(event, reason=reasons.get(event.stands.case.id, event.reason)) for event in events]
 
 
 def _known(tx: Connection, cases: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -257,9 +304,10 @@ def _message(desk: Desk, letter: _Letter) -> NewMessage:
     case, last = event.stands.case, event.stands.case.last_event
     assert last is not None
     programme = desk.lifecycle(case.programme, case.programme_version).programme
+    at = event.stalled_at or last.at
     return NewMessage(
-        id=desk.chance.id(last.at), key=f"result:{case.id}.{event.stands.version}:{to.id}", template="result",
-        recipient=to.email, recipient_name=to.name, created_at=last.at, language=to.language, unit=case.unit,
+        id=desk.chance.id(at), key=f"result:{case.id}.{event.stands.version}:{to.id}", template="result",
+        recipient=to.email, recipient_name=to.name, created_at=at, language=to.language, unit=case.unit,
         context=_context(desk, programme, letter),
     )  # fmt: skip
 
@@ -269,7 +317,7 @@ def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any
     stands = event.stands
     case, last = stands.case, stands.case.last_event
     assert last is not None
-    today = legal_day(last.at)
+    today = legal_day(event.stalled_at or last.at)
     name = stands.row["site_name"]
     terms = (row for row in stands.owes if row["kind"] in TERMS and row["status"] == "open" and row["due_on"] >= today)
     term = next(terms, None)
@@ -292,9 +340,14 @@ def _context(desk: Desk, programme: Programme, letter: _Letter) -> dict[str, Any
         "grade": both(programme.grade_by_id[grade].name),
         "decided_on": today,
         "findings": [{"number": number, "text": text} for number, text in said],
-        "reason": _reason(case, last.kind, event.reason),
+        "reason": event.reason if event.stalled_at else _reason(case, last.kind, event.reason),
         "measures": _ordered(case, last.kind),
-        "mistake": mistake and {"tag": mistake["tag"], "decided_on": mistake["decided_on"]},
+        "mistake": mistake
+        and {
+            "tag": mistake["tag"],
+            "decided_on": mistake["decided_on"],
+            "state": both(programme.state_by_id[case.state].name),
+        },
         "clause": mistake["clause"] if mistake else clause_said(programme, programme.event_by_name[last.event].clause),
         "next": both(what_next(result, has_term=until is not None)),
         "until": until,

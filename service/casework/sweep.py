@@ -11,12 +11,14 @@ import structlog
 from sqlalchemy import Connection, func, select
 
 from service.access import SYSTEM, Act
-from service.casework import answers, moves
+from service.casework import answers, moves, results
 from service.casework.desk import Desk
 from service.casework.moves import Applied, Command
 from service.casework.standing import WITH_SITE, Standing, standing
 from service.errors import EventRefused
+from service.storage.attempts import fault_of
 from service.storage.tables import CaseRow, table
+from workflows.text import Text
 
 _CASES = table(CaseRow)
 _AT_ONCE = 500
@@ -60,8 +62,11 @@ def run(desk: Desk, now: datetime) -> int:
         ]
         for turn in turns:
             if not turn.events:
-                why = "; ".join(reason.detail.en for error in turn.refused for reason in error.reasons)
-                _stall(desk.tx, turn.stands.case.id, why, now)
+                reasons = [reason.detail for error in turn.refused for reason in error.reasons]
+                why = Text("；".join(each.zh for each in reasons), "; ".join(each.en for each in reasons))
+                _stall(desk.tx, turn.stands.case.id, why.en, now)
+                if turn.stands.case.notice is not None and turn.stands.row["stalled"] is None:
+                    fault_of(desk.tx, results.tell_stalled, desk, turn.stands, why, now)
     return done + answers.expire(desk.tx, now)
 
 

@@ -26,7 +26,7 @@ SEMANTIC = {
     "finish_before_start", "nothing_amended", "findings_missing", "findings_unexpected", "review_in_the_past",
     "unknown_handler", "unit_fixed", "cursor_refused", "idempotency_key_reused", "one_person_each", "mixed_alphabets",
     "unit_missing", "wrong_address", "private_address", "wrong_secret", "unknown_document", "wrong_code",
-    "publicised_before_completed", "before_programme", "received_earlier",
+    "publicised_before_completed", "before_programme", "received_earlier", "grade_differs",
     # Characters of the higher planes that are assigned to nothing: no pattern lists them.
     "unprintable_text",
 }  # fmt: skip

@@ -146,7 +146,7 @@ def test_a_lost_result_takes_back_only_the_grade_that_it_gave(world: World) -> N
     assert world.call(OFFICER, "GET", f"/enterprises/{site}").json()["grade"] == "A"
 
 
-def test_t2_nobody_aims_at_what_the_ledger_says_is_reached(world: World) -> None:
+def test_t2_a_listing_says_the_grade_that_the_ledger_has_for_the_industry(world: World) -> None:
     case = world.listed()
     site = world.case(case)["enterprise"]["id"]
     version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
@@ -154,6 +154,8 @@ def test_t2_nobody_aims_at_what_the_ledger_says_is_reached(world: World) -> None
     assert world.call(OFFICER, "PATCH", f"/enterprises/{site}", body, version=version).status_code == 200
     line = {**world.line(), "enterprise": site, "current_grade": "C", "target_grade": "B", "industry": "glass"}
     refused = world.call(OFFICER, "POST", "/cases", line)
-    assert [(each["code"], each["clause"]) for each in refused.json()["errors"]] == [("target_not_above", "T2")]
-    assert "台账" in refused.json()["errors"][0]["detail"]
-    assert world.call(OFFICER, "POST", "/cases", {**line, "target_grade": "A"}).status_code == 201
+    assert [(each["code"], each["clause"]) for each in refused.json()["errors"]] == [("grade_differs", "T2")]
+    assert "“B”" in refused.json()["errors"][0]["detail"]
+    assert world.call(OFFICER, "POST", "/cases", {**line, "current_grade": "B"}).status_code == 422  # nothing to aim at
+    listed = world.call(OFFICER, "POST", "/cases", {**line, "current_grade": "B", "target_grade": "A"})
+    assert listed.status_code == 201, listed.text

@@ -422,6 +422,9 @@ def test_p6_who_is_refused_by_mistake_hears_of_the_correction_though_the_case_ha
     corrected = world.moved("second of the province", case, "correct", reason="误录")
     assert corrected["state"] == "spot_checked"
     assert _subjects(world) == [*told, "更正"]
+    last = _told(world)[-1]
+    assert "【未通过】2024年12月20日" in last["text"]  # the refusal is the mistake, and not the lapse
+    assert "已复核" in last["text"]
     history = world.call("auditor", "GET", f"/cases/{case}/history").json()["items"]
     rejected = next(each["version"] for each in history if each["action"] == "reject")
     assert next(each for each in history if each["action"] == "correct")["data"]["corrects"] == rejected
@@ -570,3 +573,36 @@ def test_a_case_that_cannot_be_read_keeps_no_other_mail_back(world: World) -> No
     assert (len(_told(world, jia)), len(_told(world, yi))) == (0, 3)  # one of jia's cannot be passed on
     (waiting,) = world.call("admin", "GET", "/messages?template=result&status=pending").json()["items"]
     assert "validation error" in waiting["last_error"]
+
+
+def test_p6_who_looks_after_a_case_is_told_once_why_it_cannot_be_recognised_yet(world: World) -> None:
+    officer = _officer(world, "li")
+    retrofit = {"completed_on": "2024-03-01", "publicised_on": "2024-04-01"}
+    case = world.listed(industry="steel", current_grade="B", target_grade="A", ultra_low=retrofit)
+    world.published(case)
+    site = world.case(case)["enterprise"]["id"]
+    version = world.call(OFFICER, "GET", f"/enterprises/{site}").json()["version"]
+    body = {"ultra_low": {"publicised_on": None}}
+    assert world.call(OFFICER, "PATCH", f"/enterprises/{site}", body, version=version).status_code == 200
+    world.at("2024-09-13T10:00:00+08:00")
+    assert world.case(case)["state"] == "published"
+    told = _told(world, officer)
+    assert [each["subject"][:6] for each in told] == ["【通过复核】", "【尚未认定】"]
+    assert "公示" in told[-1]["text"]
+    assert told[-1]["created_at"] == "2024-09-11T00:00:00+08:00"
+
+
+@pytest.mark.parametrize("at", ["2024-12-20T23:59:00+08:00", "2024-12-21T00:02:00+08:00"])
+def test_p6_a_refusal_that_the_lapse_overtakes_is_told_with_it_and_with_its_reason(world: World, at: str) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    world.at("2024-12-18")
+    found = {"checked_on": "2024-12-18", "inspectors": ["孙处"], "result": "failed", "findings": ["台账不全"]}
+    world.moved("province", case, "spot_check", found, reason="补办")
+    world.at(at)
+    world.moved("province", case, "reject", reason="深夜不予通过")
+    world.at("2024-12-23T10:00:00+08:00")
+    last = _told(world)[-1]
+    assert last["subject"].startswith("【未获认定】")
+    for said in ("未通过省级复核", "深夜不予通过", "台账不全"):
+        assert said in last["text"]

@@ -133,12 +133,20 @@ def test_p3_tracking_has_the_report_of_its_month_and_no_other() -> None:
 def test_p3_what_the_enterprise_asked_for_in_the_month_stands_in_form_4_with_its_answer() -> None:
     case = Walk().to("accepted").case
     asked = [
-        Need("需要技术\n指导", instant("2024-07-01 00:00"), "已安排\n专家", instant("2024-07-04")),
-        Need("融资", instant("2024-07-31 23:59")),
-        Need("上月的", instant("2024-06-30 23:59"), "好", instant("2024-07-02")),
+        Need("上月已复", instant("2024-06-03"), date(2024, 6, 11), "好", instant("2024-06-30 23:59")),
+        Need("上月的", instant("2024-06-20"), date(2024, 6, 27), "好", instant("2024-07-02")),
+        Need(
+            "需要技术\n指导", instant("2024-07-01 00:00"), date(2024, 7, 8), "已安排\n专家", instant("2024-07-08 23:59")
+        ),
+        Need("融资", instant("2024-07-31 23:59"), date(2024, 8, 7)),
+        Need("下月的", instant("2024-08-01 00:00"), date(2024, 8, 8)),
     ]
     (row,) = forms.rows(HENAN, _filing("tracking", "2024-07"), [(case, SITE)], needs={case.id: asked})
-    assert row["needs"] == "2024-07-01 需要技术 指导；答复（2024-07-04）：已安排 专家\n2024-07-31 融资；尚未答复"
+    assert row["needs"].splitlines() == [
+        "2024-06-20 上月的；答复（2024-07-02，逾期）：好",
+        "2024-07-01 需要技术 指导；答复（2024-07-08）：已安排 专家",
+        "2024-07-31 融资；尚未答复（期限 2024-08-07）",
+    ]
 
 
 @pytest.mark.parametrize(

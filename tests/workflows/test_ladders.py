@@ -140,7 +140,7 @@ OVER = [
     pytest.param("answer", "2024-06-22 10:00", [("breach", "2024-06-22 10:00"), ("handed", "2024-06-24 08:30"),
                                                 ("daily-2024-06-24", "2024-06-24 08:30")], id="answer"),
     pytest.param("resubmission", "2024-06-22 10:00", [], id="a chance that has passed"),
-    pytest.param("notice", "2024-06-22 10:00", [("escalated", "2024-06-24 08:30")], id="an end that has passed"),
+    pytest.param("notice", "2024-06-22 10:00", [], id="an end that has passed"),
 ]  # fmt: skip
 
 
