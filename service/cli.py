@@ -70,7 +70,12 @@ def _desk(process: Running, *, changes: bool = True) -> Iterator[tuple[Desk, Act
 @click.version_option(VERSION, message="%(prog)s %(version)s")
 def main() -> None:
     """jinji 晋级: runs a grading programme such as 创A晋B as a workflow."""
-    os.umask(0o077)  # what is written here (database, mails, tokens) is for whoever runs it, and for nobody else
+
+
+def run() -> None:
+    """The command as a process of its own: what it writes (database, mails, tokens) is for whoever runs it alone."""
+    os.umask(0o077)
+    main()
 
 
 @main.command("migrate", short_help="Bring the database up to date.")

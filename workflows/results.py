@@ -186,7 +186,7 @@ TERMS = ("resubmission", "re_review")
 WITH_REASON = ("return_plan", "reject", "order_rectification", "lapse", "withdraw", "correct")
 # After these nobody has to act on what was decided before, and nothing is decided by them: of a withdrawal only an
 # enterprise is told that has heard of a decision before.
-OVERTAKES = frozenset({"resubmit", "withdraw"})
+OVERTAKES = frozenset({"resubmit", "withdraw", "relist"})
 
 
 def told_as(kind: str, case: Case) -> str:

@@ -43,7 +43,6 @@ class Directory:
             for unit, people in found.items()
         }  # fmt: skip
         self._handlers = {to.id: to for people in self._by_unit.values() for _, to in people}
-        self._by_unit = {unit: _each_once(people) for unit, people in self._by_unit.items()}
         self.names = {id_.removeprefix("contact:"): to.name for id_, to in self._handlers.items()}
         self._sites = sites(desk.tx, {row["enterprise"] for row in rows if row["enterprise"]})
 
@@ -59,7 +58,7 @@ class Directory:
             found |= {each.id: each for each in self._named(programme, row, who)}
         if not found:
             found = {each.id: each for each in self._province(programme)}
-        return list(found.values())
+        return _each_once(found.values())
 
     def _named(self, programme: Programme, row: Mapping[str, Any], who: str) -> list[Addressee]:
         if who == "enterprise":
@@ -81,11 +80,11 @@ class Directory:
         return [to for each, to in self._by_unit.get(unit, ()) if each == duty]
 
 
-def _each_once(people: Iterable[tuple[str, Addressee]]) -> list[tuple[str, Addressee]]:
-    """Who was entered twice in one duty is told once."""
-    found: dict[tuple[str, str, str], tuple[str, Addressee]] = {}
-    for duty, to in people:
-        found.setdefault((duty, folded(to.name), to.email.lower()), (duty, to))
+def _each_once(people: Iterable[Addressee]) -> list[Addressee]:
+    """Who was entered twice is told once."""
+    found: dict[tuple[str, str], Addressee] = {}
+    for to in people:
+        found.setdefault((folded(to.name), to.email.lower()), to)
     return list(found.values())
 
 

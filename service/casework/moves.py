@@ -4,7 +4,7 @@ One event is a batch of one. What fails, fails alone; what was decided is writte
 does to notices and to the ledger.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from service.casework.standing import WITH_SITE, Standing, standing
 from service.casework.webhooks import EventType, Happened, enqueue_events
 from service.errors import EventRefused, Malformed, NotFound, NotYourRole, ServiceError, VersionMissing, VersionStale
 from service.storage.sets import sent_rows, write_set
-from service.storage.tables import CaseRow, Objection, table
+from service.storage.tables import CaseRow, NoticeEntryRow, Objection, table
 from workflows.case import Case, dump
 from workflows.events import read_data
 from workflows.facts import Actor, Facts
@@ -31,7 +31,7 @@ from workflows.obligations import stage_due_at
 from workflows.programme import Event, Role
 from workflows.text import Reason, Text, listed, quoted
 
-_CASES, _OBJECTIONS = table(CaseRow), table(Objection)
+_CASES, _OBJECTIONS, _ENTRIES = table(CaseRow), table(Objection), table(NoticeEntryRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def apply_events(
     `notice` puts all publications into one notice. With `all_or_nothing`, one failure leaves everything unwritten.
     """
     cases = locked(desk, {command.case for command in commands})
+    _hold_filings(desk, commands, cases)
     batch = _Batch()
     outcomes: list[Applied | ServiceError] = []
     for command in commands:
@@ -100,6 +101,20 @@ def apply_events(
     if not dry_run and not (all_or_nothing and failed):
         _write(desk, batch)
     return outcomes
+
+
+def _hold_filings(desk: Desk, commands: Sequence[Command], cases: Mapping[str, Standing]) -> None:
+    """Have nobody hand in meanwhile what a correction may undo; of several units in the order of their names."""
+    units = set()
+    for command in commands:
+        if (stands := cases.get(command.case)) is None or not isinstance(command.event, str):
+            continue
+        programme = desk.lifecycle(stands.case.programme, stands.case.programme_version).programme
+        event = programme.event_by_name.get(command.event)
+        if event is not None and event.kind == "correct":
+            units.add((stands.case.programme, stands.case.unit))
+    for programme_id, unit in sorted(units):
+        filings.hold(desk.tx, programme_id, unit)
 
 
 class NotApplied(ServiceError):
@@ -241,7 +256,6 @@ def _facts_of(
         before = _before_last_event(desk.tx, stands)
     if "rested_on" in needed:
         programme = desk.lifecycle(case.programme, case.programme_version).programme
-        filings.hold(desk.tx, case.programme, case.unit)
         rested_on = filings.resting_on(desk, programme, stands) or _objected_since(desk.tx, case)
     return Facts(
         case=case,
@@ -263,13 +277,15 @@ def _open_objections(tx: Connection, case: Case) -> int:
 
 
 def _objected_since(tx: Connection, case: Case) -> Text | None:
-    """What the public said to the case's last event or decided since stands upon it: an objection to the publication, or
-    one that was found to be right."""
+    """What stands against undoing the case's last event: an open objection to the publication, or one that was found to be
+    right since the case left its notice."""
     last = case.last_event
     if last is None:
         return None
     if last.kind == "publish" and _open_objections(tx, case):
         return Text("对该公示的异议尚未处理，先作出决定", "an objection to the publication is to be decided first")
+    if last.kind not in ("withdraw", "disqualify"):
+        return None  # of a case in its notice the decision is an event of its own
     upheld = (_OBJECTIONS.c.state == "upheld") & (_OBJECTIONS.c.decided_at >= last.at)
     if tx.execute(select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == case.id, upheld).limit(1)).scalar():
         return Text("此后公示异议经核查属实", "an objection has been upheld since")
@@ -456,6 +472,9 @@ def event_of_kind(desk: Desk, caller: access.Caller, case_id: str, kind: str) ->
 
 def due(now: datetime) -> ColumnElement[bool]:
     """The condition under which the scheduler has something to do with a row of `cases` at the aware instant `now`."""
-    waits = select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == _CASES.c.id, _OBJECTIONS.c.state == "open").exists()
+    objected = select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == _CASES.c.id, _OBJECTIONS.c.state == "open")
+    # Whoever has left the notice, or begun anew, lapses on the plan's day, whatever is still to be decided.
+    published = select(_ENTRIES.c.notice).where(_ENTRIES.c.case_id == _CASES.c.id, _ENTRIES.c.left_as.is_(None))
+    waits = objected.exists() & published.exists()
     condition: ColumnElement[bool] = (_CASES.c.due_at <= now) & ~waits
     return condition

@@ -165,8 +165,8 @@ def _shown(tx: Connection, caller: Caller, rows: list[dict[str, Any]]) -> list[d
 def decide(desk: Desk, act: Act, objection_id: str, version: int, *, upheld: bool, finding: str) -> dict[str, Any]:
     """Decide an objection; upheld, the case is rejected in the same transaction.
 
-    Other open objections to the case are upheld with it, their reasons being findings 2, 3, … A case that has left the
-    notice meanwhile (disqualified, withdrawn, listed anew) stays as it is. Raises NotFound, VersionStale, ObjectionDecided,
+    Other open objections to the case are upheld with it, their reasons being findings 2, 3, … A case that stands in no
+    notice any more (disqualified, withdrawn, on its way anew) stays as it is. Raises NotFound, VersionStale, ObjectionDecided,
     EventRefused (a person who took part).
     """
     seen = read(desk.tx, act.caller, objection_id)

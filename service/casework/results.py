@@ -121,7 +121,7 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
             stale = [row for row in told if row["version"] >= event.corrects]
             mistaken += ((event, row) for row in stale)
             after_all += (row["message"] for row in told if row["taken_back_by"] == event.corrects)
-        if event.kind == "withdraw" and stale:
+        if event.kind == "withdraw" and any(row["kind"] != "withdraw" for row in stale):
             left += (row for row in told if row["recipient"].startswith(_SITE))
         overtaken += ((row["message"], event.stands.version) for row in stale)
     taken_back = _take_back(desk.tx, overtaken)
@@ -215,7 +215,9 @@ def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> N
 def _correction(desk: Desk, event: Event, row: Mapping[str, Any]) -> _Letter | None:
     """Whoever has heard of a mistake is told that it was one, and of which; at the address of now, or by nobody."""
     told = desk.tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
-    to = _Officers(desk, [event.stands.case]).known(row["recipient"])
+    readers = _Officers(desk, [event.stands.case])
+    instead = () if row["recipient"].startswith(_SITE) else readers.of(event.stands.case)
+    to = readers.known(row["recipient"]) or next(iter(instead), None)
     if to is None:
         return None
     result = (TO_ENTERPRISE if row["recipient"].startswith(_SITE) else TO_UNIT)["correct"]
@@ -256,6 +258,11 @@ def readdress(desk: Desk, now: datetime) -> None:
 
 def _pass_on(desk: Desk, message: str, case_id: str) -> None:
     stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == case_id)).mappings().one())
+    version = select(ROWS.c.version).where(ROWS.c.message == message).scalar_subquery()
+    of_it = select(ROWS.c.recipient).where(ROWS.c.case_id == case_id, ROWS.c.version == version)
+    if set(desk.tx.execute(of_it).scalars()) & {to.id for to in _Officers(desk, [stands.case]).of(stands.case)}:
+        unsent.cancel(desk.tx, [message])  # whoever looks after the case has it already
+        return
     for to in _Officers(desk, [stands.case]).of(stands.case)[:1]:
         unsent.redirect(desk.tx, [message], to.email, to.name)
         desk.tx.execute(ROWS.update().where(ROWS.c.message == message).values(recipient=to.id))

@@ -23,7 +23,7 @@ from workflows.text import Text
 _CASES = table(CaseRow)
 _AT_ONCE = 500
 # A case whose turn came and was refused (its site lost a date, say) is looked at again after this long.
-_AGAIN_AFTER = timedelta(hours=6)
+_REFUSED_AGAIN_AFTER = timedelta(hours=6)
 _log = structlog.get_logger(__name__)
 
 
@@ -87,7 +87,7 @@ def _due_events(desk: Desk, stands: Standing, now: datetime) -> tuple[tuple[str,
 def _stall(tx: Connection, case: str, why: str, now: datetime) -> None:
     """Note on the row why it had no turn, and look again later; the history stays as it is."""
     _log.warning("turn refused", case=case, why=why)
-    tx.execute(_CASES.update().where(_CASES.c.id == case).values(stalled=why, due_at=now + _AGAIN_AFTER))
+    tx.execute(_CASES.update().where(_CASES.c.id == case).values(stalled=why, due_at=now + _REFUSED_AGAIN_AFTER))
 
 
 def next_due_at(tx: Connection, after: datetime, until: datetime) -> datetime | None:

@@ -87,11 +87,11 @@ def _case_differs(rows: Sequence[Any], told: _Told) -> bool:
     columns = (
         "programme", "programme_version", "unit", "enterprise", "industry", "state", "target_grade", "listed_at", "entered_at",
     )  # fmt: skip
-    is_shown_as_graded = row["recognised_grade"] is not None
+    stands = case.recognised_at is not None and case.disqualification is None
     return (
         dump(case) != dump(load(told.changes))
         or any(row[name] != getattr(case, name) for name in columns)
-        or (is_shown_as_graded and (case.recognised_at is None or row["recognised_grade"] != case.grade_reached))
+        or row["recognised_grade"] != (case.grade_reached if stands else None)
     )
 
 
@@ -215,7 +215,14 @@ _THINGS: Mapping[str, _Thing] = {
     "feed": _Thing(tables.Feed, "id", _feed_differs),
     "webhook": _Thing(tables.Webhook, "id", _webhook_differs),
     # Derived from the rest, but for the breach of its term.
-    "obligation": _Thing(tables.Obligation, "id", _obligation_differs, needs_history=lambda rows: rows.c.version != 0),
+    "obligation": _Thing(
+        tables.Obligation,
+        "id",
+        _obligation_differs,
+        needs_history=lambda rows: (
+            (rows.c.version != 0) | (rows.c.breached_at.is_not(None) & (rows.c.kind != "answer"))
+        ),
+    ),
     "calendar": _Thing(tables.CalendarYearRow, "year", _calendar_differs),
     "programme": _Thing(tables.ProgrammeVersion, "programme", _programme_differs, version="entry"),
 }

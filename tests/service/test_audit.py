@@ -177,6 +177,9 @@ THINGS = {
         "INSERT INTO tokens (id, name, role, cases, enterprises, secret_hash, created_at, version, head) "
         "VALUES ('x', 'x', 'admin', '[]', '[]', 'x', '2024-05-20 00:00:00+00:00', 0, '')"
     ),
+    "a breach that nobody saw": (
+        "UPDATE obligations SET breached_at = due_at WHERE id = 'filing.henan-2024.410200.accepted.2024-10'"
+    ),
     "a filing that nobody handed in": "UPDATE filings SET status = 'nil' WHERE form = 'list' AND unit = '410200'",
 }
 
@@ -477,3 +480,18 @@ def test_only_so_many_read_the_whole_audit_at_once(world: World) -> None:
         busy = world.call("auditor", "GET", "/audit/verify")
         assert (busy.status_code, busy.json()["code"]) == (503, "database_busy")
     assert _verified(world)["ok"] is True
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_result_that_is_hidden_or_shown_against_the_history_is_found(world: World, *, lost: bool) -> None:
+    case = world.listed()
+    world.published(case)
+    world.at("2024-09-12")
+    if lost:
+        data = {"violation": "弄虚作假", "decided_on": "2024-09-12", "document": "豫环〔2024〕1号"}
+        world.moved("province", case, "disqualify", data)
+    assert _verified(world)["ok"] is True
+    with world.running.db.reading() as tx:  # a transaction that is never committed
+        tx.execute(text("UPDATE cases SET recognised_grade = :grade"), {"grade": "B" if lost else None})
+        _, broken = verification.verify(tx, SYSTEM)
+    assert [(each.subject_id, each.what) for each in broken] == [(case, "not what its history says")]

@@ -214,3 +214,11 @@ def test_p4_nobody_corrects_an_acceptance_while_it_is_handed_in(world: World) ->
     _after_another(world, hand_in, correct)
     (row,) = world.call(OFFICER, "GET", f"/filings/{filing}").json()["rows"]
     assert (row["case"], world.case(case)["state"]) == (case, "accepted")
+
+
+def test_what_may_be_done_is_read_while_somebody_hands_in(world: World) -> None:
+    case = world.listed()
+    world.accepted(case)
+    with world.running.db.transaction() as tx:
+        filings.hold(tx, "henan-2024", ZHENGZHOU)
+        assert world.call(OFFICER, "GET", f"/cases/{case}/offers").status_code == 200

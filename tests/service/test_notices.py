@@ -438,3 +438,22 @@ def test_the_same_objection_after_its_answer_was_forgotten_is_not_lodged_again(w
     again = world.call(None, "POST", path, body, key="0123456789abcdef")
     assert (again.status_code, again.json()) == (201, first.json())
     assert len(world.call(SECOND, "GET", "/objections").json()["items"]) == 1
+
+
+def test_p6_who_has_left_the_notice_lapses_on_the_plans_day_whatever_is_still_to_be_decided(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    _object(world, case)
+    world.moved(OFFICER, case, "withdraw", reason="放弃")
+    world.moved(OFFICER, case, "relist", reason="再次申请")
+    world.at("2025-02-03")
+    assert world.case(case)["state"] == "lapsed"
+
+
+def test_r4_a_resubmission_in_the_instant_of_the_decision_can_be_corrected(world: World) -> None:
+    case = world.listed()
+    world.published(case)
+    objection = _object(world, case)
+    assert _decide(world, objection, upheld=True, who="second of the province").status_code == 200
+    world.moved(OFFICER, case, "resubmit", world.resubmission(case))
+    assert world.moved(SECOND, case, "correct", reason="误录")["state"] == "rejected"

@@ -570,7 +570,7 @@ def test_a_case_that_cannot_be_read_keeps_no_other_mail_back(world: World) -> No
         tx.execute(_CASES.update().where(_CASES.c.id == unreadable).values(facts="{}"))
     world.passes_unseen("2024-08-05T10:00:00+08:00")
     assert _subjects(world)[2:] == ["复核发现问题", "复核发现问题"]
-    assert (len(_told(world, jia)), len(_told(world, yi))) == (0, 3)  # one of jia's cannot be passed on
+    assert (len(_told(world, jia)), len(_told(world, yi))) == (0, 2)  # yi has both already
     (waiting,) = world.call("admin", "GET", "/messages?template=result&status=pending").json()["items"]
     assert "validation error" in waiting["last_error"]
 
@@ -606,3 +606,53 @@ def test_p6_a_refusal_that_the_lapse_overtakes_is_told_with_it_and_with_its_reas
     assert last["subject"].startswith("【未获认定】")
     for said in ("未通过省级复核", "深夜不予通过", "台账不全"):
         assert said in last["text"]
+
+
+def _removed(world: World, name: str) -> None:
+    (gone,) = [each for each in world.call("admin", "GET", "/contacts").json()["items"] if each["name"] == name]
+    assert world.call("admin", "DELETE", f"/contacts/{gone['id']}", version=gone["version"]).status_code == 200
+
+
+def test_a_correction_of_what_somebody_heard_who_has_been_removed_goes_to_who_looks_after_the_case(
+    world: World,
+) -> None:
+    jia = _officer(world, "jia")
+    case = world.listed()
+    world.rejected(case)
+    heard = len(_told(world, jia))
+    yi = _officer(world, "yi")
+    _removed(world, "jia")
+    world.moved("second of the province", case, "correct", reason="误录")
+    assert (len(_told(world, jia)), "更正" in _subjects(world, yi)) == (heard, True)
+
+
+def test_what_is_passed_on_is_not_told_to_who_has_it_already(world: World) -> None:
+    jia, yi = _officer(world, "jia"), _officer(world, "yi")
+    case = world.listed()
+    world.accepted(case)
+    world.at("2024-08-03T10:00:00+08:00")  # a Saturday
+    world.check(case, "failed")
+    _removed(world, "jia")
+    world.at("2024-08-05T10:00:00+08:00")
+    assert (_subjects(world, jia), _subjects(world, yi)) == ([], ["复核发现问题"])
+
+
+def test_who_stands_in_two_duties_is_told_once(world: World) -> None:
+    for duty in ("officer", "supervisor"):
+        body = {"unit": ZHENGZHOU, "duty": duty, "name": "李工", "email": "li@example.org", "language": "zh"}
+        assert world.call("admin", "POST", "/contacts", body).status_code == 201
+    case = world.listed(officer="李工")
+    world.checked(case, "failed")
+    assert _subjects(world, "li@example.org") == ["复核发现问题"]
+
+
+def test_who_is_listed_again_is_not_told_that_he_has_left_nor_twice(world: World) -> None:
+    case = _listed(world)
+    world.accepted(case)
+    assert _subjects(world) == ["通过验收"]
+    world.at("2024-07-20T10:00:00+08:00")  # a Saturday
+    world.moved(OFFICER, case, "withdraw", reason="放弃")
+    world.moved(OFFICER, case, "relist", reason="再次申请")
+    world.at("2024-07-22T10:00:00+08:00")
+    world.moved(OFFICER, case, "withdraw", reason="放弃")
+    assert _subjects(world) == ["通过验收"]  # nothing was decided since it was listed again
