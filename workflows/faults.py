@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from workflows.text import Reason, Text, listed
 
 # Of so many findings each is told; beyond so many nobody looks at any.
-_TOLD, _COUNTED = 1000, 5000
+_TOLD, _COUNTED = 100, 1000
 # type of the parser's finding → (our code, Chinese, English); {…} are taken from the finding's context
 _SAID: dict[str, tuple[str, str, str]] = {
     "missing": ("missing", "缺少必填项", "this field is required"),

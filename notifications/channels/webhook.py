@@ -34,6 +34,8 @@ _COME_AGAIN = frozenset({408, 425, 429})
 _GIVEN_OUT = ip_network("2000::/3")
 _CARRIERS = tuple(ip_network(net) for net in ("2002::/16", "2001::/32", "3fff::/20"))
 _MOST_ADDRESSES = 4
+# Given to protocols and not to hosts (RFC 6890), two of them as global.
+_FOR_PROTOCOLS = ip_network("192.0.0.0/24")
 
 
 def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:  # noqa: A002 the word of the specification
@@ -62,7 +64,7 @@ def is_public(address: IpAddress) -> bool:
             return is_public(address.ipv4_mapped)
         if address not in _GIVEN_OUT or any(address in carrier for carrier in _CARRIERS):
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _FOR_PROTOCOLS
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     FromClause,
     and_,
     desc,
+    func,
     literal,
     or_,
     select,
@@ -112,6 +113,18 @@ def _is_plain(value: Any) -> bool:
 def instant_text(at: datetime) -> str:
     """An instant as it stands in a hashed entry: UTC, microseconds."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def written_after(subject_type: str, subject: Any, version: Any, case_id: str, event: str) -> ColumnElement[bool]:
+    """The condition under which an entry of a thing was written after the newest of a case by an event of this name.
+
+    By their place in the audit: who arrived first may have been written last, and what is written may rest on the other.
+    """
+    of_thing = (subject_type == OF_TYPE) & (subject == OF_SUBJECT) & (version == OF_VERSION)
+    of_case = (OF_TYPE == "case") & (case_id == OF_SUBJECT) & (_AUDIT.c.action == event)
+    newest = select(func.max(_AUDIT.c.seq)).where(of_case).scalar_subquery()
+    later: ColumnElement[bool] = select(_AUDIT.c.seq).where(of_thing).scalar_subquery() > newest
+    return later
 
 
 def _quoted(text: str | None) -> str:

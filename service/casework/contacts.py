@@ -11,8 +11,8 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from notifications import outbox
-from notifications.outbox import NewMessage
+from notifications import outbox, unsent
+from notifications.outbox import MESSAGES, NewMessage
 from service import access
 from service.access import Act, Caller, hashed
 from service.casework import audit, correspondence, private
@@ -30,6 +30,7 @@ _CONTACTS = table(Contact)
 _CODE_DIGITS = 10  # too many to try
 _CODES_A_DAY = 5  # so that nobody floods an address of somebody else's
 _CODE = "confirm_address"
+_CODE_KEY = "confirm:"
 _THERE = _CONTACTS.c.removed_at.is_(None)
 _TOLD = ("unit", "duty", "language", "digest", "muted")
 
@@ -125,6 +126,7 @@ def amend(
         columns["person"], data["contact_commitment"] = private.keep(desk.tx, desk.chance, _person(facts), act.at)
     if facts.email != before.email:
         columns |= {"confirmation_hash": None, "confirmed_at": None}
+        _take_back_codes(desk.tx, contact_id)
         correspondence.redirect(desk.tx, f"contact:{contact_id}", facts.email, facts.name)
     if not columns:
         return row
@@ -138,7 +140,13 @@ def remove(desk: Desk, act: Act, contact_id: str, versions: frozenset[int] | Non
     if versions is not None and row["version"] not in versions:
         raise VersionStale.unless_quoted(versions, row["version"])
     correspondence.stop_reminding(desk.tx, f"contact:{contact_id}", act.at)
+    _take_back_codes(desk.tx, contact_id)
     return _changed(desk, act, row, "remove", {"removed_at": act.at}, {}, {"removed": True})
+
+
+def _take_back_codes(tx: Connection, contact_id: str) -> None:
+    """A code confirms the address to which it was sent: to one that is no longer his none leaves."""
+    unsent.cancel(tx, select(MESSAGES.c.id).where(MESSAGES.c.key.startswith(f"{_CODE_KEY}{contact_id}:")))
 
 
 def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links) -> dict[str, Any]:
@@ -167,7 +175,7 @@ def send_code(desk: Desk, act: Act, contact_id: str, version: int, links: Links)
         "unit": {"zh": unit.name.zh, "en": unit.name.en}, "code": code, "link": links.to("contacts", contact_id),
     }  # fmt: skip
     message = NewMessage(
-        id=desk.chance.id(act.at), key=f"confirm:{contact_id}:{row['version']}", template=_CODE,
+        id=desk.chance.id(act.at), key=f"{_CODE_KEY}{contact_id}:{row['version']}", template=_CODE,
         recipient=person["email"], recipient_name=person["name"], created_at=act.at, context=context,
         language=row["language"], unit=row["unit"],
     )  # fmt: skip

@@ -441,7 +441,8 @@ def resting_on(desk: Desk, programme: Programme, stands: Standing) -> Text | Non
         return None
     wanted = (
         (_FILINGS.c.programme == programme.id) & (_FILINGS.c.unit == stands.case.unit) & _FILINGS.c.form.in_(resting)
-        & (_FILINGS.c.status == "submitted") & (_FILINGS.c.submitted_at >= last.at)
+        & (_FILINGS.c.status == "submitted")
+        & audit.written_after("filing", _FILINGS.c.id, _FILINGS.c.version, stands.case.id, last.event)
     )  # fmt: skip
     filed = desk.tx.execute(select(_FILINGS).where(wanted).order_by(_FILINGS.c.submitted_at.desc())).mappings()
     for row in filed:

@@ -286,7 +286,9 @@ def _objected_since(tx: Connection, case: Case) -> Text | None:
         return Text("对该公示的异议尚未处理，先作出决定", "an objection to the publication is to be decided first")
     if last.kind not in ("withdraw", "disqualify"):
         return None  # of a case in its notice the decision is an event of its own
-    upheld = (_OBJECTIONS.c.state == "upheld") & (_OBJECTIONS.c.decided_at >= last.at)
+    upheld = (_OBJECTIONS.c.state == "upheld") & audit.written_after(
+        "objection", _OBJECTIONS.c.id, _OBJECTIONS.c.version, case.id, last.event
+    )
     if tx.execute(select(_OBJECTIONS.c.id).where(_OBJECTIONS.c.case_id == case.id, upheld).limit(1)).scalar():
         return Text("此后公示异议经核查属实", "an objection has been upheld since")
     return None

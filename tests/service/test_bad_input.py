@@ -330,7 +330,7 @@ def test_the_same_site_listed_by_many_at_once_is_entered_once(world: World) -> N
 def test_of_faults_without_end_only_the_first_are_told(world: World) -> None:
     case = world.listed()
     world.at("2024-06-03")
-    for count, told in ((2_000, 1_001), (20_000, 1)):
+    for count, told in ((500, 101), (20_000, 1)):
         data = {f"k{number}": 0 for number in range(count)}
         answer = world.event(f"officer {ZHENGZHOU}", case, "pre_assess", data)
         assert (answer.status_code, len(answer.json()["errors"])) == (422, told)

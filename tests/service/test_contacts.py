@@ -327,3 +327,20 @@ def test_an_address_is_confirmed_by_the_code_that_was_mailed_there(world: World)
     assert world.call("auditor", "GET", f"/audit/verify?subject={contact['id']}").json()["ok"]
     moved = world.call(OFFICER, "PATCH", f"/contacts/{contact['id']}", {"email": "wang2@example.org"}, version=3)
     assert moved.json()["confirmed_at"] is None
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_no_code_leaves_for_an_address_that_is_no_longer_his(world: World, *, gone: bool) -> None:
+    made = _entered(world)
+    world.at("2024-05-20T20:00:00+08:00")  # the office is closed
+    sent = world.call(OFFICER, "POST", f"/contacts/{made['id']}/confirm", {}, version=1)
+    assert sent.status_code == 200, sent.text
+    version = sent.json()["version"]
+    if gone:
+        assert world.call(OFFICER, "DELETE", f"/contacts/{made['id']}", version=version).status_code == 200
+    else:
+        body = {"email": "new@example.org"}
+        assert world.call(OFFICER, "PATCH", f"/contacts/{made['id']}", body, version=version).status_code == 200
+    world.at("2024-05-21T10:00:00+08:00")
+    told = world.call(OFFICER, "GET", "/messages?template=confirm_address").json()["items"]
+    assert [each["status"] for each in told] == ["cancelled"]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from service.access import SYSTEM, Act
+from service.access import SYSTEM, Act, Caller
 from service.casework import audit, filings, programmes, verification
 from service.casework.desk import Desk
 from service.storage.tables import FilingRow, table
 from tests.service.world import KAIFENG, ZHENGZHOU, World
-from workflows.programme import packaged_sources
+from workflows.programme import Role, packaged_sources
 
 OFFICER, FOREIGNER = f"officer {ZHENGZHOU}", f"officer {KAIFENG}"
 LIST = f"henan-2024.{ZHENGZHOU}.list.2024"
@@ -369,3 +369,15 @@ def test_r2_a_filing_that_was_sent_back_early_is_explained_by_the_plans_own_day(
     assert (owed["due_on"], told["days"][-1]["date"]) == ("2024-05-31", "2024-05-27")
     assert "2024-05-27" in told["why"]
     assert "以原定期限 2024-05-31" in told["why"]
+
+
+def test_p4_what_rests_on_an_acceptance_is_what_was_written_after_it_and_not_what_arrived_after_it(
+    world: World,
+) -> None:
+    case = world.listed()
+    world.accepted(case)
+    filing = f"henan-2024.{ZHENGZHOU}.accepted.2024-07"
+    with world.running.db.transaction() as tx:  # it arrived before the acceptance, and was written after it
+        by = Act(Caller("u", "李工", Role.UNIT, unit=ZHENGZHOU), world.now() - timedelta(seconds=1))
+        filings.submit(Desk(tx, world.running.books), by, filing, 0)
+    assert world.refused(f"second officer {ZHENGZHOU}", case, "correct", reason="填错") == {"rested_on"}
