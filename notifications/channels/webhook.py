@@ -153,12 +153,12 @@ class WebhookChannel:
 
     def _resolved(self, host: str, port: int) -> Sequence[str]:
         """What the resolver says, which has no bound of its own. Raises OSError, Away."""
-        said: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
+        said: SimpleQueue[Sequence[str] | OSError | UnicodeError] = SimpleQueue()
 
         def look() -> None:
             try:
                 said.put(self._resolve(host, port))
-            except Exception as fault:  # noqa: BLE001 raised again by whoever waits
+            except (OSError, UnicodeError) as fault:
                 said.put(fault)
 
         Thread(target=look, daemon=True).start()
@@ -166,7 +166,7 @@ class WebhookChannel:
             found = said.get(timeout=self._timeout)
         except Empty:
             raise Away(f"the name {host} was not found within {self._timeout:g} s") from None
-        if isinstance(found, Exception):
+        if isinstance(found, OSError | UnicodeError):
             raise found
         return found
 
