@@ -142,7 +142,7 @@ def _tell(desk: Desk, events: Sequence[Event]) -> None:
 
 def tell_stalled(desk: Desk, stands: Standing, why: Text, now: datetime) -> None:
     """Write to whoever looks after a case that its notice has run and that it cannot be recognised yet, and why."""
-    people = _Officers(desk, [stands.case]).of(stands.case)
+    people = _Readers(desk, [stands.case]).of(stands.case)
     _send(desk, [_Letter(Event(stands, why.get(to.language), stalled_at=now), to, STALLED) for to in people])
 
 
@@ -215,7 +215,7 @@ def _tell_after_all(tx: Connection, messages: Sequence[str], now: datetime) -> N
 def _correction(desk: Desk, event: Event, row: Mapping[str, Any]) -> _Letter | None:
     """Whoever has heard of a mistake is told that it was one, and of which; at the address of now, or by nobody."""
     told = desk.tx.execute(select(MESSAGES.c.context).where(MESSAGES.c.id == row["message"])).scalar_one()
-    readers = _Officers(desk, [event.stands.case])
+    readers = _Readers(desk, [event.stands.case])
     instead = () if row["recipient"].startswith(_SITE) else readers.of(event.stands.case)
     to = readers.known(row["recipient"]) or next(iter(instead), None)
     if to is None:
@@ -227,7 +227,7 @@ def _correction(desk: Desk, event: Event, row: Mapping[str, Any]) -> _Letter | N
 def _letters(desk: Desk, events: Sequence[Event]) -> Iterator[_Letter]:
     """Whom each decision concerns, and how it is put to them."""
     sites = addressees.sites(desk.tx, {event.stands.case.enterprise for event in events})
-    officers = _Officers(desk, [event.stands.case for event in events])
+    officers = _Readers(desk, [event.stands.case for event in events])
     for event in events:
         case = event.stands.case
         name = told_as(event.kind, case)
@@ -260,10 +260,11 @@ def _pass_on(desk: Desk, message: str, case_id: str) -> None:
     stands = standing(desk.tx.execute(WITH_SITE.where(_CASES.c.id == case_id)).mappings().one())
     version = select(ROWS.c.version).where(ROWS.c.message == message).scalar_subquery()
     of_it = select(ROWS.c.recipient).where(ROWS.c.case_id == case_id, ROWS.c.version == version)
-    if set(desk.tx.execute(of_it).scalars()) & {to.id for to in _Officers(desk, [stands.case]).of(stands.case)}:
+    people = _Readers(desk, [stands.case]).of(stands.case)
+    if set(desk.tx.execute(of_it).scalars()) & {to.id for to in people}:
         unsent.cancel(desk.tx, [message])  # whoever looks after the case has it already
         return
-    for to in _Officers(desk, [stands.case]).of(stands.case)[:1]:
+    for to in people[:1]:
         unsent.redirect(desk.tx, [message], to.email, to.name)
         desk.tx.execute(ROWS.update().where(ROWS.c.message == message).values(recipient=to.id))
 
@@ -282,15 +283,15 @@ def _follow_sites(tx: Connection, now: datetime) -> None:
             unsent.redirect(tx, [row.id], there.email, there.name)
 
 
-class _Officers:
-    """Who looks after cases in their units, or for them the province; looked up once for all of them."""
+class _Readers:
+    """Who reads what is decided of cases: whoever looks after them, and the enterprises; looked up once for all of them."""
 
     def __init__(self, desk: Desk, cases: Iterable[Case]) -> None:
         self._desk = desk
         self._directory = Directory(desk, [_whose(case) for case in cases])
 
     def of(self, case: Case) -> list[Addressee]:
-        """Everybody who looks after a case."""
+        """Everybody who looks after a case in its unit, or for it the province."""
         programme = self._desk.lifecycle(case.programme, case.programme_version).programme
         return self._directory.people(programme, _whose(case), ("officer",))
 

@@ -25,9 +25,10 @@ _CASES, _SITES, _NOTICES = table(CaseRow), table(Enterprise), table(Notice)
 _PATIENCE = 20.0
 
 
-def _waits_in_order(world: World, rows: Any, ids: list[str], act: Callable[[], object]) -> None:
-    """While somebody holds the first of these rows, `act` waits for it and holds none of the others; then it is done."""
-    first, *others = sorted(ids)
+def _waits(
+    world: World, act: Callable[[], object], before: Callable[[Any], object], meanwhile: Callable[[Any], object]
+) -> None:
+    """After `before`, which is not committed, `act` begins and waits; `meanwhile` is done, and when all is committed `act` too."""
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -38,17 +39,28 @@ def _waits_in_order(world: World, rows: Any, ids: list[str], act: Callable[[], o
 
     thread = threading.Thread(target=work)
     with world.running.db.transaction() as tx:
-        tx.execute(select(rows.c.id).where(rows.c.id == first).with_for_update())
+        before(tx)
         thread.start()
         until = time.monotonic() + _PATIENCE
         while not tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert time.monotonic() < until, failed or "nobody waits"
             time.sleep(0.01)
-        for other in others:
-            tx.execute(select(rows.c.id).where(rows.c.id == other).with_for_update(nowait=True))
+        meanwhile(tx)
     thread.join(_PATIENCE)
     assert failed == []
     assert not thread.is_alive()
+
+
+def _waits_in_order(world: World, rows: Any, ids: list[str], act: Callable[[], object]) -> None:
+    """While somebody holds the first of these rows, `act` waits for it and holds none of the others; then it is done."""
+    first, *others = sorted(ids)
+
+    def others_are_free(tx: Any) -> None:
+        for other in others:
+            tx.execute(select(rows.c.id).where(rows.c.id == other).with_for_update(nowait=True))
+
+    held = select(rows.c.id).where(rows.c.id == first).with_for_update()
+    _waits(world, act, lambda tx: tx.execute(held), others_are_free)
 
 
 def _taken(world: World, who: str, cases: list[str], event: str, data: Any, reason: str | None = None) -> None:
@@ -139,25 +151,7 @@ def test_a_decision_that_a_sender_claims_while_it_is_taken_back_is_corrected(
 
 def _after_another(world: World, first: Callable[[Any], object], then: Callable[[], object]) -> None:
     """`then` begins while what `first` has done is not committed, and waits for it."""
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            then()
-        except BaseException as fault:  # noqa: BLE001 told in the test's thread
-            failed.append(fault)
-
-    thread = threading.Thread(target=work)
-    with world.running.db.transaction() as tx:
-        first(tx)
-        thread.start()
-        until = time.monotonic() + _PATIENCE
-        while not tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-            assert time.monotonic() < until, failed or "nobody waits"
-            time.sleep(0.01)
-    thread.join(_PATIENCE)
-    assert failed == []
-    assert not thread.is_alive()
+    _waits(world, then, first, lambda tx: None)
 
 
 def _load_a_year(world: World) -> None:
